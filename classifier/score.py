@@ -1,0 +1,96 @@
+"""Scores of a trained guard: calibrated probability of unsafe, and one per category."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifier import batches, model
+from classifier.calibrate import sigmoid
+from classifier.runfolder import ProgramError, Report, RunFolder
+
+BATCH = 64  # rows; larger gains nothing on a CPU
+Progress = Callable[[int, int], None]
+
+
+def forward(
+    guard: Any, tokenizer: Any, texts: Sequence[str], max_length: int, progress: Progress | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Raw logits in the order of the texts: verdict [n], categories [n, k]."""
+    import torch
+
+    ids = batches.encode(tokenizer, texts, max_length)
+    verdict = np.zeros(len(texts))
+    category = np.zeros((len(texts), len(guard.categories)))
+    done = 0
+    guard.eval()
+    with torch.inference_mode():
+        for rows in batches.by_length([len(sequence) for sequence in ids], BATCH):
+            v, c = guard(*batches.pad([ids[row] for row in rows], tokenizer.pad_token_id or 0))
+            verdict[rows], category[rows] = v.double().numpy(), c.double().numpy()
+            done += len(rows)
+            if progress:
+                progress(done, len(texts))
+    return verdict, category
+
+
+class Scorer:
+    """A loaded guard that answers for texts."""
+
+    def __init__(self, tokenizer: Any, guard: Any, card: dict[str, Any]) -> None:
+        self._tokenizer, self._guard, self.card = tokenizer, guard, card
+        self.names: list[str] = list(guard.categories)
+
+    @property
+    def threshold(self) -> float:
+        """The cut that was chosen on validation; one half where it could not say."""
+        found = self.card.get("thresholds", {}).get("best_f1")
+        return 0.5 if found is None else float(found)
+
+    def scores(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[Any, Any]:
+        """Calibrated probabilities: unsafe [n], categories [n, k]."""
+        verdict, category = forward(self._guard, self._tokenizer, texts, self.card["max_length"], progress)
+        return sigmoid(verdict / self.card["temperature"]), sigmoid(category)
+
+    def unsafe(self, texts: Sequence[str]) -> list[float]:
+        """Calibrated probability of unsafe for each text."""
+        probabilities: list[float] = self.scores(texts)[0].tolist()
+        return probabilities
+
+
+def load_scorer(folder: Path | str) -> Scorer:
+    """Load a guard for scoring, after checking its manifest."""
+    return Scorer(*model.load(Path(folder)))
+
+
+def score(run: RunFolder, report: Report) -> None:
+    """The program: score `input.parquet` with the guard that the request names."""
+    scorer = load_scorer(wanted(run, "model"))
+    rows = run.rows()
+    unsafe, categories = scorer.scores(texts_of(rows), lambda done, total: report(done, total, "Scoring"))
+    run.write_rows(
+        [
+            {"id": row["id"], "unsafe": float(p), "categories": dict(zip(scorer.names, map(float, c), strict=True))}
+            for row, p, c in zip(rows, unsafe, categories, strict=True)
+        ]
+    )
+    report(len(rows), len(rows), "Scored")
+
+
+def wanted(run: RunFolder, name: str) -> str:
+    """A setting that the request must have."""
+    value = run.request().get("settings", {}).get(name)
+    if not isinstance(value, str):
+        raise ProgramError(f"request.json has no settings.{name}.", "Write it there and start again.")
+    return value
+
+
+def texts_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The texts of rows."""
+    if not rows:
+        raise ProgramError("input.parquet has no rows.", "Give at least one example.")
+    return [row["text"] for row in rows]

@@ -1,0 +1,1 @@
+"""The web product: people, projects, rounds and reviews."""

@@ -1,0 +1,108 @@
+"""Guards, the frozen sets they are measured on, and the measurements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+
+from curation.models.project import Project
+from curation.models.states import Stateful, StatefulQuerySet
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class EvaluationSet(models.Model):
+    """Held-out rows frozen as a file named by its content; the same rows freeze to the same set."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="evaluation_sets")
+    name = models.CharField(max_length=120)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the rows in order")
+    path = models.CharField(max_length=300, help_text="under the artifact root")
+    rows = models.PositiveIntegerField()
+    unsafe = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "digest"], name="evaluation_set_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.rows} rows)"
+
+
+class GuardQuerySet(StatefulQuerySet["Guard"]):
+    def visible_to(self, user: User) -> GuardQuerySet:
+        """Guards of projects that the user is a member of."""
+        return self.filter(project__memberships__user=user)
+
+
+class Guard(Stateful):
+    """A trained classifier, published under its digest."""
+
+    class State(models.TextChoices):
+        TRAINED = "trained"
+        EVALUATED = "evaluated"
+        CANDIDATE = "candidate"
+        ACTIVE = "active"
+        RETIRED = "retired"
+
+    MOVES = {
+        State.TRAINED: (State.EVALUATED,),
+        State.EVALUATED: (State.CANDIDATE, State.ACTIVE),
+        State.CANDIDATE: (State.ACTIVE, State.RETIRED),
+        State.ACTIVE: (State.RETIRED,),
+        State.RETIRED: (State.ACTIVE,),  # rollback
+    }
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="guards")
+    round = models.OneToOneField("curation.Round", on_delete=models.PROTECT, related_name="guard")
+    job = models.OneToOneField("curation.Job", on_delete=models.PROTECT, related_name="guard")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, choices=State.choices, default=State.TRAINED)
+    digest = models.CharField(max_length=64, help_text="of the manifest of its files")
+    path = models.CharField(max_length=300, help_text="under the artifact root")
+    settings = models.JSONField(default=dict)
+    metrics = models.JSONField(default=dict, help_text="on the validation split, while training")
+    # Lineage: everything one needs to train it again.
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
+    dataset_digest = models.CharField(max_length=64)
+    dataset_rows = models.PositiveIntegerField()
+    base_digest = models.CharField(max_length=64)
+    code_revision = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = GuardQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="guard_number_once"),
+            models.UniqueConstraint(fields=["project"], condition=Q(state="active"), name="one_active_guard"),
+        ]
+        ordering = ["project", "number"]
+
+    def __str__(self) -> str:
+        return f"Guard {self.number}"
+
+    def metrics_on(self, evaluation_set: EvaluationSet | None) -> dict[str, Any] | None:
+        """Figures on a frozen set, None where it was not measured."""
+        if evaluation_set is None:
+            return None
+        return self.evaluations.filter(evaluation_set=evaluation_set).values_list("metrics", flat=True).first()
+
+
+class Evaluation(models.Model):
+    """One guard on one frozen set."""
+
+    guard = models.ForeignKey(Guard, on_delete=models.PROTECT, related_name="evaluations")
+    evaluation_set = models.ForeignKey(EvaluationSet, on_delete=models.PROTECT, related_name="evaluations")
+    job = models.ForeignKey("curation.Job", on_delete=models.PROTECT, related_name="evaluations")
+    metrics = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["guard", "evaluation_set"], name="evaluated_once")]
+
+    def __str__(self) -> str:
+        return f"{self.guard} on {self.evaluation_set}"

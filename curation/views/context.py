@@ -1,0 +1,41 @@
+"""What every page shows around its content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from curation.models import Example, Project
+from curation.models.project import LEADS, REVIEWERS
+from curation.operations import jobs
+
+NAVIGATION = (
+    ("overview", "Overview", "layout-dashboard"),
+    ("examples", "Examples", "list-details"),
+    ("rounds", "Rounds", "refresh"),
+    ("review", "Review", "eye-check"),
+    ("guards", "Guards", "shield-check"),
+    ("releases", "Releases", "package"),
+)
+SECTIONS = {"example": "examples", "import": "examples", "round": "rounds", "guard": "guards", "release": "releases"}
+
+
+def chrome(request: HttpRequest) -> dict[str, Any]:
+    """Navigation, role and warnings of the project that the address names, where it is the user's."""
+    match = request.resolver_match
+    slug = match.kwargs.get("slug") if match else None
+    project = Project.objects.visible_to(request.user).filter(slug=slug).first() if slug else None
+    if project is None or match is None:
+        return {}
+    role = project.role_of(request.user)
+    name = match.url_name or ""
+    return {
+        "nav_project": project,
+        "nav_items": NAVIGATION,
+        "nav_section": SECTIONS.get(name.split("-")[0], name.split("-")[0]),
+        "may_lead": role in LEADS,
+        "may_review": role in REVIEWERS,
+        "nav_waiting": Example.objects.waiting_for(request.user)[:100].count() if role in REVIEWERS else 0,
+        "nobody_works": project.jobs.live().exists() and not jobs.workers_alive(),
+    }

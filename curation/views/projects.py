@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET
+
+from curation.models import Example, Guard, Project, Round
+from curation.operations import summary
+from curation.views import access
+
+
+@require_GET
+@login_required
+def home(request: access.UserRequest) -> HttpResponse:
+    """The user's projects; the only one opens by itself."""
+    projects = list(Project.objects.visible_to(request.user).order_by("name"))
+    if len(projects) == 1:
+        return redirect("overview", projects[0].slug)
+    return render(request, "project/home.html", {"projects": projects})
+
+
+@require_GET
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Whether the site answers and reaches its database."""
+    connection.ensure_connection()
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_GET
+@access.member
+def overview(request: access.UserRequest, project: Project) -> HttpResponse:
+    """Where the round stands, what waits, how the active guard does."""
+    round = project.rounds.exclude(state=Round.State.DRAFT).last()
+    active = project.guards.filter(state=Guard.State.ACTIVE).first()
+    context = {
+        "project": project,
+        "round": round,
+        "stages": stages(round) if round else [],
+        "waiting": Example.objects.filter(project=project, state=Example.State.QUEUED).count(),
+        "accepted": project.examples.trainable().count(),
+        "seeds": project.examples.filter(origin=Example.Origin.SEED).count(),
+        "active": active,
+        "after": latest_figures(active),
+        "before": latest_figures(active.parent if active else None, active),
+        "candidate": project.guards.filter(state=Guard.State.CANDIDATE).last(),
+        "finds": project.examples.filter(round__state=Round.State.DRAFT).count(),
+    }
+    return render(request, "project/overview.html", context)
+
+
+def latest_figures(guard: Guard | None, beside: Guard | None = None) -> dict[str, Any] | None:
+    """A guard's figures on the newest set it was measured on, or on the one that `beside` was."""
+    if guard is None:
+        return None
+    evaluations = guard.evaluations.order_by("-pk")
+    if beside is not None:
+        evaluations = evaluations.filter(evaluation_set=beside.round.evaluation_set)
+    newest = evaluations.first()
+    return {name: newest.metrics.get(name) for name in summary.FIGURES} if newest else None
+
+
+WORDS = {
+    Round.State.GENERATING: "Generate",
+    Round.State.FILTERING: "Filter",
+    Round.State.REVIEWING: "Review",
+    Round.State.TRAINING: "Train",
+    Round.State.EVALUATING: "Evaluate",
+    Round.State.ATTACKING: "Attack",
+    Round.State.CLOSED: "Closed",
+}
+
+
+def stages(round: Round) -> list[dict[str, str]]:
+    """The line of stages of a round: what is past, what is now, what came of each."""
+    visited = {move.new for move in round.moves()}
+    failed = bool(round.current_job and round.current_job.has_failed)
+    counts = _stage_counts(round)
+    line = []
+    for state, word in WORDS.items():
+        if state != Round.State.CLOSED and _skips(round, state) and state not in visited:
+            continue
+        kind = "now" if round.state == state else "past" if state in visited else "future"
+        if kind == "now" and state == Round.State.CLOSED:
+            kind = "past"
+        elif kind == "now":
+            waits = state == Round.State.REVIEWING and round.review == Round.Review.PEOPLE
+            kind += " broken" if failed else " waits" if waits else " live"
+        line.append({"word": word, "kind": kind, "count": counts.get(state, "")})
+    return line
+
+
+def _skips(round: Round, state: str) -> bool:
+    part = {Round.State.GENERATING: "generate", Round.State.ATTACKING: "attack"}.get(Round.State(state))
+    made_nothing = not round.settings_for("generate") and state in (Round.State.FILTERING, Round.State.REVIEWING)
+    return made_nothing or (part is not None and not round.settings_for(part))
+
+
+def _stage_counts(round: Round) -> dict[str, str]:
+    counts = summary.counts(round)
+    made = counts["candidates"] - counts["carried_in"]
+    kept = counts["candidates"] - counts["filtered"]
+    return {
+        Round.State.GENERATING: f"{made:,} made" if made else "",
+        Round.State.FILTERING: f"{kept:,} kept" if counts["filtered"] or counts["queued"] or counts["accepted"] else "",
+        Round.State.REVIEWING: f"{counts['accepted']:,} accepted"
+        if counts["accepted"]
+        else f"{counts['queued']:,} wait"
+        if counts["queued"]
+        else "",
+        Round.State.ATTACKING: f"{counts['adversarial_found']:,} finds" if counts["adversarial_found"] else "",
+    }

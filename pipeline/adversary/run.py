@@ -1,0 +1,153 @@
+"""The program that attacks a guard.
+
+`input.parquet` holds examples with a column `role`: `seed` (write from these), `archive` (past finds, which must not
+come again) and `decided` (trusted labels, which teach the judge). `request.json` names under `settings` the method, the
+generator, the reward, the guard's folder, how many finds are wanted, the seed, and the forbidden categories.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from classifier.runfolder import ProgramError, Report, RunFolder, write_json
+from pipeline import prompts
+from pipeline.adversary import Method, methods
+from pipeline.adversary.archive import Archive, Find, choose
+from pipeline.adversary.hunt import Hunt, promising
+from pipeline.adversary.quiet import quiet
+from pipeline.context import Refusals
+from pipeline.generators import load
+from pipeline.generators.local import Local
+from pipeline.generators.weights import DEFAULT_GENERATOR, generator_folder
+from pipeline.judge import Judge
+from pipeline.records import UNSAFE, Draft, Example
+from pipeline.registry import Registry, UnknownStage
+from pipeline.rewards import Arena, rewards
+from pipeline.rewards.likeness import Known
+
+ROLES = ("seed", "archive", "decided")
+
+
+def attack(run: RunFolder, report: Report) -> None:
+    """The program: examples by role -> `output.parquet` of drafts that the guard gets wrong, and `metrics.json`."""
+    start = time.perf_counter()
+    settings = run.request().get("settings", {})
+    method: Method = _stage(methods, settings.get("method") or {"key": "grpo"})
+    roles = _roles(run.rows())
+    seeds, doubtful = _allowed(roles["seed"], Refusals.of(settings))
+    quiet()
+    report(0, 1, "Reading guard and examples")
+    arena = _arena(settings, roles)
+    hunt = Hunt(
+        seeds=promising(seeds, arena.guard([seed.text for seed in seeds]), arena.threshold),
+        arena=arena, reward=_stage(rewards, settings.get("reward") or {"key": "guard-error"}),
+        archive=Archive(run / "archive"), generator=_generator(settings), folder=run.path,
+        wanted=int(settings.get("wanted", 40)), seed=int(settings.get("seed", 0)), report=report,
+    )  # fmt: skip
+    for find in hunt.archive.finds:  # of this run before it was stopped
+        arena.known.add(find.text, arena.embed([find.text])[0])
+    method.attack(hunt)
+    _deliver(run, hunt, method, {"refused_seeds": doubtful, "seconds": round(time.perf_counter() - start, 2)})
+
+
+def _stage(registry: Registry, entry: Mapping[str, Any]) -> Any:
+    try:
+        return registry.make(str(entry["key"]), entry.get("settings"))
+    except (UnknownStage, KeyError, TypeError, ValueError) as error:
+        raise ProgramError(f"The recipe cannot be run: {error}", "Correct the recipe.") from None
+
+
+def _generator(settings: Mapping[str, Any]) -> Any:
+    try:
+        return load(settings.get("generator"))
+    except (UnknownStage, KeyError, TypeError) as error:
+        raise ProgramError(f"The recipe's generator cannot be used: {error}", "Correct the recipe.") from None
+
+
+def _roles(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Example]]:
+    """Examples by role."""
+    if strange := sorted({str(row.get("role")) for row in rows} - set(ROLES)):
+        raise ProgramError(f"The column role should be one of {', '.join(ROLES)}, found {strange[0]!r}.", "Correct it.")
+    return {role: [Example.from_row(row) for row in rows if row["role"] == role] for role in ROLES}
+
+
+def _allowed(seeds: Sequence[Example], refusals: Refusals) -> tuple[list[Example], int]:
+    """The seeds that text may be made from, and how many others were left out for the look of their text.
+
+    Raises:
+        ProgramError: seeds of a forbidden category were given, or no seed is left. They are counted, never quoted.
+    """
+    if forbidden := sum(bool(refusals.categories.intersection(seed.categories)) for seed in seeds):
+        raise ProgramError(
+            f"{forbidden} of {len(seeds)} seeds are of categories that no text may be made from.", "Leave them out."
+        )
+    allowed, doubtful = refusals.split(seeds)
+    if not allowed:
+        raise ProgramError("There is no seed that text may be made from.", "Give rows with the role 'seed'.")
+    return allowed, doubtful
+
+
+def _arena(settings: Mapping[str, Any], roles: Mapping[str, list[Example]]) -> Arena:
+    """Load what the reward looks at; the judge learns from the decided examples alone."""
+    from classifier.embed import Embedder
+    from classifier.score import load_scorer
+    from pipeline.rewards.fluency import Fluency, floor_of
+
+    if not isinstance(guard := settings.get("guard"), str):
+        raise ProgramError("request.json has no settings.guard.", "Write the guard's folder there and start again.")
+    scorer, embedder = load_scorer(Path(guard)), Embedder()
+    decided = roles["decided"]
+    texts = [example.text for example in decided]
+    judge = Judge.fit(texts, embedder.embed(texts), [e.label for e in decided], [e.family for e in decided])
+    every = sorted({example.text for examples in roles.values() for example in examples})
+    fluency = Fluency(_fluent_folder(settings))
+    return Arena(
+        guard=scorer.unsafe, embed=embedder.embed, judge=judge.opinions, known=Known(every, embedder.embed(every)),
+        threshold=scorer.threshold, fluency=fluency, fluency_floor=floor_of(fluency([e.text for e in roles["seed"]])),
+    )  # fmt: skip
+
+
+def _fluent_folder(settings: Mapping[str, Any]) -> Path:
+    """The weights that judge fluency: those that write, or the packaged ones where an endpoint writes."""
+    generator = _generator(settings)
+    return generator_folder(generator.model if isinstance(generator, Local) else DEFAULT_GENERATOR)
+
+
+def _deliver(run: RunFolder, hunt: Hunt, method: Any, figures: Mapping[str, Any]) -> None:
+    """Write the best finds and the figures of the whole hunt."""
+    finds = hunt.archive.finds
+    vectors = hunt.arena.embed([find.text for find in finds])
+    seeds = {seed.id: seed for seed in hunt.seeds}
+    best = choose(finds, vectors, hunt.wanted)
+    outcomes: Counter[str] = sum((Counter(step.outcomes) for step in hunt.archive.steps), Counter())
+    unsafe = sum(seeds[find.seed_id].label == UNSAFE for find in finds)
+    write_json(run / "metrics.json", {
+        **figures, "method": method.key, "attempts": outcomes.total(), "outcomes": dict(outcomes), "finds": len(finds),
+        "abstained": outcomes["abstained"] / max(1, outcomes.total()), "curve": hunt.archive.curve(),
+        "finds_by_direction": {"misses": unsafe, "false_alarms": len(finds) - unsafe}, "delivered": len(best),
+    })  # fmt: skip
+    rows = [_draft(find, seeds[find.seed_id], method).to_row() for find in best]
+    run.write_rows(rows, schema=None if rows else _schema())
+    hunt.report(1, 1, f"{len(best)} finds", {"finds": float(len(finds))})
+
+
+def _draft(find: Find, seed: Example, method: Any) -> Draft:
+    scores = {"reward": find.reward, "guard": find.guard, "judge": find.judge, "novelty": find.novelty}
+    return Draft(
+        text=find.text, label=seed.label, categories=seed.categories, parent_id=seed.id, family=seed.family,
+        origin="adversarial", stage=method.key, settings=asdict(method), prompt=prompts.load(method.version).reference,
+        model=find.model, language=seed.language, scores=scores,
+    )  # fmt: skip
+
+
+def _schema() -> Any:
+    """The columns of a draft, for an attack that found nothing: a file without columns could not be read."""
+    import pyarrow as pa
+
+    columns = {name: pa.string() for name in Draft.__dataclass_fields__}
+    return pa.schema({**columns, "categories": pa.list_(pa.string())})

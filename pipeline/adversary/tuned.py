@@ -1,0 +1,68 @@
+"""A local generator with a trained adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from classifier.artifacts import verify
+from classifier.batches import by_length
+from classifier.runfolder import Report
+from pipeline.generators import Prompt
+from pipeline.generators.local import Local, complete, has_bfloat16, newline_tokens
+from pipeline.generators.weights import generator_folder
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Writes as the base generator does, with the adapter on."""
+
+    base: Local
+    adapter: Path
+
+    def digest(self) -> str:
+        """Digests of the base weights and of the adapter."""
+        return f"{self.base.digest()}+{verify(self.adapter)[:16]}"
+
+    def generate(self, prompts: Sequence[Prompt], seed: int, report: Report, /) -> list[str | None]:
+        """Complete each prompt up to the end of its line."""
+        import torch
+
+        tokenizer, model = load_tuned(generator_folder(self.base.model), self.adapter)
+        answers: list[str | None] = [None] * len(prompts)
+        lengths = [len(prompt.text) for prompt in prompts]
+        for number, rows in enumerate(by_length(lengths, self.base.batch_size)):
+            torch.manual_seed(hash((seed, number)) % 2**31)
+            texts = complete(tokenizer, model, [prompts[row] for row in rows], self.base.top_p)
+            for row, text in zip(rows, texts, strict=True):
+                answers[row] = text or None
+            report(number, len(prompts), "Writing")
+        return answers
+
+
+@lru_cache(maxsize=1)
+def load_tuned(folder: Path, adapter: Path) -> tuple[Any, Any]:
+    """Tokenizer and base model with the adapter on, once per process."""
+    from peft import PeftModel
+
+    tokenizer, base = load_for_training(folder)
+    # Not merged: bfloat16 would round most of a small adapter away.
+    return tokenizer, PeftModel.from_pretrained(base, adapter).eval()
+
+
+def load_for_training(folder: Path) -> tuple[Any, Any]:
+    """Tokenizer and model. The end of a line counts as the end of a text, as it does when searching."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.bfloat16 if has_bfloat16() else torch.float32, use_safetensors=True, trust_remote_code=False
+    )
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, *newline_tokens(tokenizer).tolist()]
+    return tokenizer, model

@@ -1,0 +1,40 @@
+"""Stages that write a new example from one that is there. Paraphrasers are of the same make.
+
+A stage is a frozen dataclass with three methods, so that the program can ask the generator for many at once:
+`applies(example)`, `prompt(example, chance)` (a `Prompt`, or None for a stage that needs no model) and
+`draft(example, answer, chance)`, which returns a `Written` or None where the answer is unusable.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.generators import Prompt
+from pipeline.records import Example, Label
+from pipeline.registry import Registry
+
+augmenters = Registry("pipeline.augmenters")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a stage made: the text and what it is labelled."""
+
+    text: str
+    label: Label
+    categories: tuple[str, ...]
+
+
+class Stage(Protocol):
+    tries: int  # answers asked for per example; the likest to it is taken
+    band: tuple[float, float]  # of that likeness (cosine): what is nearer is a copy, what is farther is another subject
+
+    def applies(self, example: Example, /) -> bool: ...
+
+    def prompt(self, example: Example, chance: random.Random, /) -> Prompt | None: ...
+
+    def draft(self, example: Example, answer: str, chance: random.Random, /) -> Written | None: ...
+
+    def prompt_reference(self) -> str: ...

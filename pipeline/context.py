@@ -1,0 +1,90 @@
+"""What a stage may ask of the world, and what no stage may ever do."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from classifier.normalize import normalize
+from classifier.runfolder import Report
+from pipeline.records import Example
+
+# No text of this category is ever made by a machine, whatever a policy or a recipe says.
+NEVER_GENERATED = frozenset({"child-exploitation"})
+
+# A last look at texts, before and after writing. Coarse on purpose: a false alarm costs one candidate.
+AGE = r"(?:[1-9]|1[0-7]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven)teen)"
+MINOR = re.compile(
+    r"\b(?:child(?:ren)?s?|kids?|kiddo|minors?|(?:pre)?teens?|teenage(?:rs?|d)?|under[ -]?age[d]?|school\s?(?:girl|boy|kid)s?|"
+    r"toddlers?|bab(?:y|ies)|infants?|girls?|boys?|daughters?|sons?|pupils?|students?|school\w*|(?:middle|high)[ -]?school\w*|"
+    rf"age[ds]? {AGE}|{AGE}[ -]*(?:years?|yrs?|y/?o)(?:[ -]*olds?)?)\b"
+)
+SEXUAL = re.compile(
+    r"\b(?:s[e3]x\w*|p[o0]rn\w*|nud(?:e|es|ity|ist)|naked|erotic\w*|undress\w*|arous\w*|seduc\w*|strip(?:per|tease|pers)?|"
+    r"fetish\w*|lust\w*|intima\w*|explicit|lap dance|moan\w*|virgin\w*|steamy|dirty talk|in bed|slept with|orgasm\w*|masturbat\w*|genital\w*)\b"
+)
+
+
+def is_forbidden_text(text: str) -> bool:
+    """Whether a text may touch what must never be generated: minors and sexuality in one message."""
+    plain = normalize(text)
+    return bool(MINOR.search(plain) and SEXUAL.search(plain))
+
+
+def is_forbidden_draft(text: str, parent: Example) -> bool:
+    """Whether what was written from an example must be thrown away: from a sexual one, any mention of minors is enough."""
+    sexual = any("sex" in key for key in map(same_key, parent.categories))
+    return is_forbidden_text(text) or (sexual and bool(MINOR.search(normalize(text))))
+
+
+def same_key(key: str) -> str:
+    """A category key as it is compared: however it was typed, it must not slip through."""
+    return normalize(key).replace("_", "-").replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Which examples no text may be made from."""
+
+    categories: frozenset[str] = NEVER_GENERATED
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Refusals:
+        """The hard-coded ones and those that the policy forbids."""
+        return cls(NEVER_GENERATED | frozenset(map(same_key, settings.get("forbidden_categories") or ())))
+
+    def allows(self, example: Example) -> bool:
+        """Whether text may be made from this example."""
+        named = self.categories.intersection(map(same_key, example.categories))
+        return not named and not is_forbidden_text(f"{example.text}\n{example.parent_text or ''}")
+
+    def split(self, examples: Iterable[Example]) -> tuple[list[Example], int]:
+        """The examples that are allowed, and how many are not."""
+        every = list(examples)
+        allowed = [example for example in every if self.allows(example)]
+        return allowed, len(every) - len(allowed)
+
+
+def silent(*_: Any) -> None:
+    """A report to nobody."""
+
+
+@dataclass
+class Context:
+    """Handed to every stage: tests fill it with fakes, no stage loads a model by itself."""
+
+    seed: int = 0
+    languages: Sequence[str] = ("en",)
+    known: Sequence[Example] = ()  # examples that are there already
+    embeddings: Mapping[str, Any] = field(default_factory=dict)  # unit vectors by example id
+    report: Report = silent
+
+    def chance(self, *parts: object) -> random.Random:
+        """Randomness that depends on the seed and these parts alone, so that a resumed run repeats it."""
+        return random.Random(":".join(map(str, (self.seed, *parts))))
+
+
+Generate = Callable[[Sequence[str]], list[str | None]]

@@ -1,0 +1,110 @@
+"""The dataset card: what is in a release, how it came about, and what it should not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def dataset_card(summary: Mapping[str, Any]) -> str:
+    """Return the card in Markdown, with the front matter that the Hugging Face hub reads."""
+    parts = (_front_matter(summary), _title(summary), _composition(summary), _making(summary), _policy(summary), USE)
+    return "\n".join(part.strip() + "\n" for part in parts)
+
+
+def _front_matter(summary: Mapping[str, Any]) -> str:
+    counts = summary["counts"]
+    size = next((name for limit, name in SIZES if counts["rows"] < limit), "n>1M")
+    languages = "\n".join(f"- {language}" for language in counts["language"])
+    return f"""---
+pretty_name: {_quoted(summary["name"])}
+task_categories:
+- text-classification
+language:
+{languages}
+size_categories:
+- {size}
+tags:
+- safety
+- guardrail
+- content-moderation
+configs:
+- config_name: default
+  data_files: data.parquet
+---"""
+
+
+def _quoted(value: object) -> str:
+    import json
+
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _title(summary: Mapping[str, Any]) -> str:
+    return f"""
+# {_cell(summary["name"])}, release {summary["version"]}
+
+{summary["counts"]["rows"]:,} short messages labelled safe or unsafe under the policy {_cell(summary["policy"])}, made to train
+and measure a safety classifier. SHA-256 of the rows in order: `{summary["digest"]}`.
+
+**Content.** The unsafe rows ask for harmful things or express them. They stand here so that a detector can learn them.
+"""
+
+
+def _composition(summary: Mapping[str, Any]) -> str:
+    counts = summary["counts"]
+    blocks = [
+        _table(title, counts[key])
+        for title, key in (
+            ("Label", "label"), ("Category", "category"), ("Origin", "origin"), ("Split", "split"),
+            ("Language", "language"), ("Who decided the label", "label_source"),
+        )
+    ]  # fmt: skip
+    return "## Composition\n\n" + "\n".join(blocks)
+
+
+def _table(title: str, counts: Mapping[str, int]) -> str:
+    if not counts:
+        return ""
+    rows = "\n".join(f"| {_cell(name)} | {count:,} |" for name, count in counts.items())
+    return f"| {title} | Rows |\n|---|---:|\n{rows}\n"
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def _making(summary: Mapping[str, Any]) -> str:
+    sources = summary["counts"]["label_source"]
+    person, machine, seed = (sources.get(name, 0) for name in ("person", "machine", "seed"))
+    return f"""
+## How it was made
+
+Seeds were written or imported by people. Machines wrote further examples from them (`origin`: augmented, paraphrased,
+adversarial); filters said what they thought of each, and `stage`, `settings`, `prompt` and `model` say what wrote it.
+`family` names the root seed: no family is in two splits, so train and evaluation share no seed.
+
+{person:,} labels were decided by a person, {machine:,} by a machine (every filter and an independent judge agreed), and
+{seed:,} came with the seed. A machine's verdict is never counted as a person's: see `label_source`,
+`person_verdicts` and `machine_verdicts` of each row.
+"""
+
+
+def _policy(summary: Mapping[str, Any]) -> str:
+    rows = "\n".join(
+        f"| `{_cell(entry['key'])}` | {_cell(entry['name'])} | {entry['severity']} | {_cell(entry['definition'])} |"
+        for entry in summary["categories"]
+    )
+    return f"## Policy\n\n| Key | Category | Severity (1 to 4) | Definition |\n|---|---|---:|---|\n{rows}\n"
+
+
+USE = """
+## Use and limits
+
+Meant for training and measuring detectors of harmful messages. Not meant for training a system to write such messages.
+Machine-written rows carry the style and the faults of their generator, labels decided by a machine are noisier than
+those decided by people, and a guard that does well here has been measured on this policy and these languages only.
+Reading unsafe rows is unpleasant: show them only where they are needed, and give people breaks.
+"""

@@ -1,0 +1,77 @@
+"""The program that sifts candidates: every filter has its say on each, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from classifier.runfolder import ProgramError, Report, RunFolder, write_json
+from pipeline.context import Context
+from pipeline.filters import filters
+from pipeline.records import Example, Finding
+from pipeline.registry import UnknownStage
+
+
+def filter_examples(run: RunFolder, report: Report) -> None:
+    """The program: candidates and known examples -> findings, embeddings, figures per filter."""
+    settings = run.request().get("settings", {})
+    stages = _stages(settings)
+    rows = run.rows()
+    candidates = [Example.from_row(row) for row in rows if row["role"] == "candidate"]
+    known = [Example.from_row(row) for row in rows if row["role"] == "known"]
+    if not candidates:
+        raise ProgramError("There is no candidate to filter.", "Generate some first.")
+    embeddings = _embed(candidates, known, report)
+    context = Context(
+        int(settings.get("seed", 0)), tuple(settings.get("languages") or ("en",)), known, embeddings, report
+    )
+    findings: list[Finding] = []
+    for number, (key, stage) in enumerate(stages):
+        report(number, len(stages), f"Filter {key}")
+        findings += stage(candidates, context)
+    _deliver(run, findings, [example.id for example in (*candidates, *known)], embeddings)
+    report(len(stages), len(stages), "Filtered")
+
+
+def _stages(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    try:
+        return [
+            (entry["key"], filters.make(entry["key"], entry.get("settings"))) for entry in settings.get("filters", ())
+        ]
+    except UnknownStage as error:
+        raise ProgramError(str(error), "Correct the recipe.") from None
+
+
+def _embed(candidates: Sequence[Example], known: Sequence[Example], report: Report) -> dict[str, Any]:
+    """Unit vectors by id, and those of parents by `parent:<id of the child>`."""
+    from classifier.embed import Embedder
+
+    texts = {example.id: example.text for example in (*candidates, *known)}
+    known_texts = {example.id: example.text for example in known}
+    for example in candidates:
+        parent = example.parent_text or known_texts.get(example.parent_id or "")
+        if parent:
+            texts[f"parent:{example.id}"] = parent
+    different = list(dict.fromkeys(texts.values()))  # a parent of many is embedded once
+    vectors = Embedder().embed(different, lambda done, total: report(done, total, "Embedding"))
+    by_text = dict(zip(different, vectors, strict=True))
+    return {name: by_text[text] for name, text in texts.items()}
+
+
+def _deliver(run: RunFolder, findings: Sequence[Finding], ids: Sequence[str], embeddings: Mapping[str, Any]) -> None:
+    counts: dict[str, dict[str, int]] = {}
+    for finding in findings:
+        entry = counts.setdefault(finding.filter, {"seen": 0, "kept": 0})
+        entry["seen"] += 1
+        entry["kept"] += finding.keep
+    run.write_rows([{"id": name, "vector": embeddings[name].tolist()} for name in ids], "embeddings.parquet")
+    write_json(run / "metrics.json", {"filters": counts})
+    run.write_rows(
+        [
+            {
+                "example_id": finding.example_id, "filter": finding.filter, "keep": finding.keep,
+                "score": finding.score, "reason": finding.reason,
+            }
+            for finding in findings
+        ]
+    )  # fmt: skip

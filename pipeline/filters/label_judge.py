@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.context import Context
+from pipeline.filters import filters
+from pipeline.records import Example, Finding
+
+if TYPE_CHECKING:
+    from pipeline.judge import Opinion
+
+
+@filters.register("label-judge")
+@dataclass(frozen=True)
+class LabelJudge:
+    """Drop an example whose proposed label a judge that never saw its family contradicts.
+
+    Where the judge abstains the example is kept, without a score: that is for people to decide.
+    """
+
+    def __call__(self, examples: Iterable[Example], context: Context) -> Iterator[Finding]:
+        import numpy as np
+
+        from pipeline.judge import Judge
+
+        candidates = list(examples)
+        known = [example for example in context.known if example.id in context.embeddings]
+        if not candidates or not known:
+            yield from (_finding(example, None) for example in candidates)
+            return
+        judge = Judge.fit(
+            [example.text for example in known],
+            np.stack([context.embeddings[example.id] for example in known]),
+            [example.label for example in known],
+            [example.family for example in known],
+        )
+        opinions = judge.opinions(
+            [example.text for example in candidates],
+            np.stack([context.embeddings[example.id] for example in candidates]),
+            [example.family for example in candidates],
+        )
+        for example, opinion in zip(candidates, opinions, strict=True):
+            yield _finding(example, opinion)
+
+
+def _finding(example: Example, opinion: Opinion | None) -> Finding:
+    """The score is the judge's probability of unsafe, and absent where it abstains."""
+    if opinion is None or opinion.label is None:
+        return Finding(example.id, "label-judge", keep=True, reason="the judge abstains")
+    agrees = opinion.label == example.label
+    reason = "" if agrees else f"proposed as {example.label}, the judge says {opinion.label}"
+    return Finding(example.id, "label-judge", keep=agrees, score=round(opinion.probability, 4), reason=reason)

@@ -1,0 +1,219 @@
+"""The program that writes candidates: every stage of the recipe on every seed it applies to.
+
+Work goes in chunks; a finished chunk is a file under `parts/`, so a run that was stopped goes on with the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from classifier.normalize import normalized_hash
+from classifier.runfolder import ProgramError, Report, RunFolder, write_json
+from pipeline.augmenters import Stage, Written, augmenters
+from pipeline.context import Context, Refusals, is_forbidden_draft
+from pipeline.generators import Generator, load
+from pipeline.paraphrasers import paraphrasers
+from pipeline.records import Draft, Example
+from pipeline.registry import UnknownStage
+
+CHUNK = 64  # drafts wanted per part: about ten seconds of work for the packaged model on two cores
+
+
+@dataclass(frozen=True)
+class Order:
+    """One stage of the recipe."""
+
+    key: str
+    origin: str
+    stage: Stage
+    copies: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One draft that is wanted."""
+
+    order: Order
+    example: Example
+    copy: int
+
+
+@dataclass
+class Tally:
+    """Counts per stage."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, stage: str, **counts: int) -> None:
+        self.counts.setdefault(stage, Counter()).update(counts)
+
+
+def generate(run: RunFolder, report: Report) -> None:
+    """The program: `input.parquet` of seeds -> `output.parquet` of drafts, `metrics.json`."""
+    start = time.perf_counter()
+    settings = run.request().get("settings", {})
+    orders = _orders(settings)
+    seeds, refused = Refusals.of(settings).split(Example.from_row(row) for row in run.rows())
+    if not seeds:
+        raise ProgramError("There is no seed that text may be made from.", "Import seeds of categories that allow it.")
+    chunks = list(_chunks(orders, seeds))
+    writer = Writer(load(settings.get("generator")), Context(seed=int(settings.get("seed", 0))))
+    total, rows = sum(map(len, chunks)), []
+    for number, chunk in enumerate(chunks):
+        done = sum(map(len, chunks[:number]))
+        part = f"parts/{number:05d}.parquet"
+        if not (run / part).exists():
+            run.write_rows(writer.write(number, chunk, _inner(report, done, total, len(chunk))), part)
+        rows += run.rows(part)
+        report(done + len(chunk), total, f"{sum(bool(row['text']) for row in rows)} candidates")
+    _deliver(run, rows, refused, time.perf_counter() - start)
+
+
+def _inner(report: Report, done: int, total: int, size: int) -> Report:
+    """Progress inside a chunk, in wishes."""
+
+    def inner(part: int, whole: int, message: str = "", metrics: Mapping[str, Any] | None = None, /) -> None:
+        report(done + size * part // max(1, whole), total, message, metrics)
+
+    return inner
+
+
+def _orders(settings: Mapping[str, Any]) -> list[Order]:
+    orders = []
+    for kind, registry, origin in (
+        ("augmenters", augmenters, "augmented"),
+        ("paraphrasers", paraphrasers, "paraphrased"),
+    ):
+        for entry in settings.get(kind) or ():
+            try:
+                stage: Stage = registry.make(entry["key"], entry.get("settings"))
+            except UnknownStage as error:
+                raise ProgramError(str(error), "Correct the recipe.") from None
+            orders.append(Order(entry["key"], origin, stage, int(entry.get("copies", 1))))
+    if not orders:
+        raise ProgramError("The recipe names no augmenter and no paraphraser.", "Name at least one.")
+    return orders
+
+
+def _chunks(orders: Sequence[Order], seeds: Sequence[Example]) -> Iterator[list[Wish]]:
+    """Wishes in chunks of one stage each, in an order that follows from the input alone."""
+    for order in orders:
+        usable = [seed for seed in seeds if order.stage.applies(seed)]
+        wishes = [Wish(order, seed, copy) for copy in range(order.copies) for seed in usable]
+        for start in range(0, len(wishes), CHUNK):
+            yield wishes[start : start + CHUNK]
+
+
+class Writer:
+    """Turns wishes into drafts."""
+
+    def __init__(self, generator: Generator, context: Context) -> None:
+        self.generator, self.context = generator, context
+        self._embedder: Any = None
+
+    def write(self, number: int, wishes: Sequence[Wish], report: Report) -> list[dict[str, Any]]:
+        """One row per wish; its text is empty where the generator had nothing usable to say."""
+        answers = self._answers(number, wishes, report)
+        options = [self._options(wish, replies) for wish, replies in zip(wishes, answers, strict=True)]
+        chosen = self._choose(wishes, options)
+        return [self._row(wish, written) for wish, written in zip(wishes, chosen, strict=True)]
+
+    def _answers(self, number: int, wishes: Sequence[Wish], report: Report) -> list[list[str | None]]:
+        """For each wish the generator's answers, as many as its stage tries; one empty one where it needs none."""
+        prompts, owners = [], []
+        for at, wish in enumerate(wishes):
+            prompt = wish.order.stage.prompt(wish.example, self._chance(wish))
+            if prompt is not None:
+                prompts += [prompt] * wish.order.stage.tries
+                owners += [at] * wish.order.stage.tries
+        answers: list[list[str | None]] = [[] for _ in wishes]
+        if not prompts:
+            return [[""] for _ in wishes]
+        for at, answer in zip(
+            owners, self.generator.generate(prompts, _mix(self.context.seed, number), report), strict=True
+        ):
+            answers[at].append(answer)
+        return answers
+
+    def _chance(self, wish: Wish) -> Any:
+        return self.context.chance(wish.order.key, wish.example.id, wish.copy)
+
+    def _options(self, wish: Wish, replies: Sequence[str | None]) -> list[Written]:
+        drafts = (
+            wish.order.stage.draft(wish.example, reply, self._chance(wish)) for reply in replies if reply is not None
+        )
+        return [draft for draft in drafts if draft is not None and _is_usable(draft, wish.example)]
+
+    def _choose(self, wishes: Sequence[Wish], options: Sequence[list[Written]]) -> list[Written | None]:
+        """The option that keeps the meaning best without copying; no embedding where there is nothing to choose."""
+        if all(len(found) < 2 for found in options):
+            return [found[0] if found else None for found in options]
+        texts = [wish.example.text for wish in wishes] + [draft.text for found in options for draft in found]
+        vectors = iter(self._embed(texts))
+        parents = [next(vectors) for _ in wishes]
+        return [
+            max(found, key=lambda draft: _fitness(float(parent @ next(vectors)), wish.order.stage.band))
+            if found
+            else None
+            for wish, parent, found in zip(wishes, parents, options, strict=True)
+        ]
+
+    def _embed(self, texts: list[str]) -> Any:
+        if self._embedder is None:
+            from classifier.embed import Embedder
+
+            self._embedder = Embedder()
+        return self._embedder.embed(texts)
+
+    def _row(self, wish: Wish, written: Written | None) -> dict[str, Any]:
+        example, order = wish.example, wish.order
+        draft = Draft(
+            text=written.text if written else "", label=written.label if written else example.label,
+            categories=written.categories if written else (), parent_id=example.id, family=example.family,
+            origin=order.origin, stage=order.key, settings=asdict(order.stage),  # type: ignore[arg-type, call-overload]
+            prompt=order.stage.prompt_reference(), model=self._model(wish), language=example.language,
+        )  # fmt: skip
+        return draft.to_row()
+
+    def _model(self, wish: Wish) -> str:
+        return self.generator.digest() if wish.order.stage.prompt_reference() else "rules"
+
+
+def _is_usable(draft: Written, parent: Example) -> bool:
+    """Whether a draft is new and may exist."""
+    is_copy = normalized_hash(draft.text) == normalized_hash(parent.text)
+    return not is_copy and not is_forbidden_draft(draft.text, parent)
+
+
+def _fitness(cosine: float, band: tuple[float, float]) -> float:
+    """Likeness inside the band; outside it, how far off, as a negative."""
+    low, high = band
+    return cosine if low <= cosine <= high else min(cosine - low, high - cosine)
+
+
+def _mix(seed: int, number: int) -> int:
+    """A seed for one chunk."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big")
+
+
+def _deliver(run: RunFolder, rows: Sequence[Mapping[str, Any]], refused: int, seconds: float) -> None:
+    """Write the drafts that have a text, and the counts of those that have none."""
+    tally = Tally()
+    for row in rows:
+        tally.add(row["stage"], asked=1, made=int(bool(row["text"])), abstained=int(not row["text"]))
+    made = [row for row in rows if row["text"]]
+    if not made:
+        raise ProgramError(
+            "The generator wrote nothing that could be used.",
+            "Check the generator's settings, or its endpoint, and retry.",
+        )
+    write_json(run / "metrics.json", {
+        "stages": {key: dict(counts) for key, counts in tally.counts.items()}, "made": len(made),
+        "refused_seeds": refused, "seconds": round(seconds, 2),
+    })  # fmt: skip
+    run.write_rows(made)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pipeline.importers import BadRow, ImportedRow, Repeats, RowError, decoded, importers, lines, read_row
+
+NEEDED = ("text", "label")
+
+
+@importers.register("csv")
+@dataclass(frozen=True)
+class Csv:
+    """Comma-separated values with a header: text, label and perhaps categories (parted by |), pair, language."""
+
+    def __call__(self, file: BinaryIO, *, categories: frozenset[str]) -> Iterator[ImportedRow | RowError]:
+        source = Source(file)
+        reader = csv.reader(source, strict=True)
+        header = [name.strip().casefold() for name in next(reader, [])]
+        if missing := [name for name in NEEDED if name not in header]:
+            yield RowError(
+                1, f"the header lacks the column {missing[0]!r}; found: {', '.join(header)[:200] or 'nothing'}"
+            )
+            return
+        repeats = Repeats()
+        while True:
+            start = source.number + 1
+            try:
+                values = next(reader)
+                if not any(values):
+                    continue
+                source.check(start)
+                yield repeats.check(read_row(start, _named(header, values), categories))
+            except StopIteration:
+                return
+            except BadRow as error:
+                yield RowError(start, str(error))
+            except csv.Error as error:
+                yield RowError(start, f"not CSV: {error}")
+                reader = csv.reader(source, strict=True)  # the old one is in the middle of a row
+
+
+def _named(header: list[str], values: list[str]) -> dict[str, str]:
+    if len(values) < len(header):
+        raise BadRow(f"has {len(values)} fields, the header {len(header)}")
+    return dict(zip(header, values, strict=False))
+
+
+class Source:
+    """Lines for the reader. One that cannot be decoded is passed on as blanks and remembered, so the rest is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = lines(file)
+        self._bad: dict[int, str] = {}
+        self.number = 0
+
+    def __iter__(self) -> Source:
+        return self
+
+    def __next__(self) -> str:
+        self.number, line = next(self._lines)
+        try:
+            return decoded(line)
+        except BadRow as error:
+            self._bad[self.number] = str(error)
+            return "?,?\n"
+
+    def check(self, start: int) -> None:
+        """Raise BadRow if any line from `start` to here could not be decoded."""
+        for number in range(start, self.number + 1):
+            if number in self._bad:
+                raise BadRow(self._bad.pop(number))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from pipeline.importers import BadRow, ImportedRow, Repeats, RowError, decoded, importers, lines, read_row
+
+
+@importers.register("jsonl")
+@dataclass(frozen=True)
+class Jsonl:
+    """JSON lines: one object a line with text, label and perhaps categories, pair, language."""
+
+    def __call__(self, file: BinaryIO, *, categories: frozenset[str]) -> Iterator[ImportedRow | RowError]:
+        repeats = Repeats()
+        for number, line in lines(file):
+            if line is not None and not line.strip():
+                continue
+            try:
+                row = read_row(number, parse(decoded(line)), categories)
+            except BadRow as error:
+                yield RowError(number, str(error))
+            else:
+                yield repeats.check(row)
+
+
+def parse(line: str) -> dict[str, Any]:
+    """One JSON object, strictly: no NaN, no key twice.
+
+    Raises:
+        BadRow: it is something else.
+    """
+    try:
+        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise BadRow(f"not JSON: {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise BadRow("not a row: nested too deeply") from None
+    except ValueError:  # an integer of thousands of digits
+        raise BadRow("holds a number that is too long") from None
+    if not isinstance(value, dict):
+        raise BadRow(f"expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        raise BadRow("names a key twice")
+    return row
+
+
+def _no_constant(name: str) -> Any:
+    raise BadRow(f"holds {name}, which is not JSON")

@@ -1,0 +1,93 @@
+"""The judge: a second opinion on a label, from another kind of model than the guard under attack.
+
+Logistic regression on frozen sentence embeddings, learnt from trusted labels only. Families are dealt to folds, and
+each fold has a model that never saw it: a rewrite is not judged by what its own seed taught. Words as a second view
+(TF-IDF of words, of character n-grams) gained nothing in cross-validation, so there is one view.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.records import SAFE, UNSAFE, Label
+
+FOLDS = 5
+FEWEST = 8  # examples of each label that a fold's model must have seen; with fewer it only guesses
+# Chosen on the demo seeds, folds by pair, four deals: these speak on 65 % of them and are right on 89 % of those.
+STRENGTH = 2.0  # inverse regularization (C)
+MIDDLE = (0.35, 0.65)  # no opinion between these probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the judge thinks of one text; no label where it abstains."""
+
+    label: Label | None
+    probability: float  # of unsafe
+
+
+class Judge:
+    """One model for each fold of families; None where there was too little to learn from."""
+
+    def __init__(self, models: Sequence[Any]) -> None:
+        self._models = models
+
+    @classmethod
+    def fit(
+        cls, texts: Sequence[str], embeddings: NDArray[np.float32], labels: Sequence[str], families: Sequence[str]
+    ) -> Self:
+        """Learn from trusted labels: texts, unit vectors [n, width], labels and families of n examples.
+
+        The same arguments give the same judge. A text that comes twice counts once.
+        """
+        rows = _first_of_each(texts)
+        vectors = np.asarray(embeddings, np.float64)
+        unsafe = np.array([label == UNSAFE for label in labels], bool)
+        folds = np.array([fold(family) for family in families], int)
+        return cls([_learn(vectors[seen], unsafe[seen]) for seen in (rows[folds[rows] != k] for k in range(FOLDS))])
+
+    def opinions(self, texts: Sequence[str], embeddings: NDArray[np.float32], families: Sequence[str]) -> list[Opinion]:
+        """Judge n texts by their unit vectors [n, width], each by the model that did not see its family."""
+        vectors = np.asarray(embeddings, np.float64)
+        probabilities = np.full(len(texts), 0.5)
+        folds = np.array([fold(family) for family in families], int)
+        for k, model in enumerate(self._models):
+            if model is not None and (rows := np.flatnonzero(folds == k)).size:
+                probabilities[rows] = model.predict_proba(vectors[rows])[:, 1]
+        return [
+            opinion(float(p)) if text.strip() else Opinion(None, 0.5)
+            for text, p in zip(texts, probabilities, strict=True)
+        ]
+
+
+def opinion(probability: float) -> Opinion:
+    """A label outside the middle band, none inside it."""
+    low, high = MIDDLE
+    label = UNSAFE if probability >= high else SAFE if probability <= low else None
+    return Opinion(label, probability)
+
+
+def fold(family: str) -> int:
+    """The fold of a family: by its name alone, so that it stays when others come or go."""
+    return int.from_bytes(hashlib.sha256(family.encode("utf-8", "replace")).digest()[:8]) % FOLDS
+
+
+def _first_of_each(texts: Sequence[str]) -> NDArray[np.intp]:
+    first: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        first.setdefault(" ".join(text.casefold().split()), row)
+    return np.array(list(first.values()), np.intp)
+
+
+def _learn(vectors: NDArray[np.float64], unsafe: NDArray[np.bool_]) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    if min(unsafe.sum(), (~unsafe).sum()) < FEWEST:
+        return None
+    return LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=2000).fit(vectors, unsafe)

@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from curation import runner
+from curation.models import Example, Guard, Job, Move, Project, Round, Verdict
+from curation.models.job import MAX_ATTEMPTS, Fenced
+from curation.operations import Refused, guards, jobs, recipes, reviews, rounds, stages, summary
+from tests.curation.fake_programs import FakePrograms
+from tests.factories import make_member, make_project, make_seeds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curation.bell.ring", lambda job_id, queue: None)
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
+    fake = FakePrograms()
+    monkeypatch.setattr(runner, "run", fake)
+    return fake
+
+
+@pytest.fixture
+def project() -> Project:
+    project = make_project()
+    make_seeds(project, 12)
+    return project
+
+
+def work_all(round: Round) -> Round:
+    """Do the round's jobs until none is live, as a worker would."""
+    while job := round.jobs.live().first():
+        jobs.work(job.pk)
+    round.refresh_from_db()
+    return round
+
+
+def started(project: Project, **fields: Any) -> Round:
+    return rounds.start(project, None, **fields)
+
+
+def test_an_automatic_round_goes_once_round_the_loop(project: Project, programs: FakePrograms) -> None:
+    round = work_all(started(project, review="auto"))
+
+    assert round.state == Round.State.CLOSED
+    assert programs.calls == ["generate", "filter", "train", "evaluate", "adversary"]
+    assert Guard.objects.get().state == Guard.State.ACTIVE
+    following = project.rounds.get(number=1)
+    assert following.state == Round.State.DRAFT
+    assert following.examples.filter(origin="adversarial", state="new").count() == 3
+
+
+def test_the_adversarys_finds_are_filtered_in_the_next_round(project: Project, programs: FakePrograms) -> None:
+    work_all(started(project, review="auto"))
+
+    second = work_all(started(project, review="auto"))
+
+    assert second.number == 1
+    assert second.examples.filter(origin="adversarial").exclude(state="new").count() == 3
+
+
+def test_both_guards_are_measured_on_the_same_frozen_set(project: Project, programs: FakePrograms) -> None:
+    work_all(started(project, review="auto"))
+
+    second = work_all(started(project, review="auto"))
+
+    figures = summary.of_round(second)
+    assert figures["guard_before"]["guard"] == 1
+    assert figures["guard_after"]["guard"] == 2
+    assert second.evaluation_set.evaluations.count() == 2
+
+
+def test_a_guard_that_is_not_better_does_not_go_live_by_itself(project: Project, programs: FakePrograms) -> None:
+    work_all(started(project, review="auto"))
+    second = started(project, review="auto")
+    programs.evaluate = lambda run: run.path.joinpath("metrics.json").write_text(  # type: ignore[method-assign]
+        '{"average_precision": 0.5}'
+    )
+
+    work_all(second)
+
+    assert second.guard.state == Guard.State.CANDIDATE
+    assert Guard.objects.get(state="active").number == 1
+
+
+def test_promotion_retires_the_guard_before(project: Project, programs: FakePrograms) -> None:
+    work_all(started(project, review="auto"))
+    second = started(project, review="people")
+    work_all(second)
+    rounds.finish_review(second, make_member(project, "lead"))
+    work_all(second)
+    assert second.guard.state == Guard.State.CANDIDATE
+
+    guards.promote(second.guard, None)
+
+    assert list(project.guards.values_list("number", "state")) == [(1, "retired"), (2, "active")]
+
+
+def test_filters_never_delete_and_say_why(project: Project, programs: FakePrograms) -> None:
+    round = work_all(started(project))
+
+    made = round.examples.count()
+    assert made == project.examples.trainable().filter(origin="seed").count()
+    filtered = round.examples.filter(state="filtered")
+    assert filtered.exists()
+    assert all(example.findings.filter(keep=False).get().reason == "too short" for example in filtered)
+    assert round.examples.filter(state="queued").count() == made - filtered.count()
+
+
+def test_machine_verdicts_are_marked_and_never_a_persons(project: Project, programs: FakePrograms) -> None:
+    round = work_all(started(project, review="auto"))
+
+    accepted = round.examples.filter(state="accepted")
+    assert accepted.exists()
+    assert Verdict.objects.by_machine().count() == accepted.count()
+    assert not Verdict.objects.by_people().exists()
+    assert not Verdict.objects.exclude(reviewer=None).exists()
+
+
+def test_what_the_judge_abstains_on_waits_for_people(project: Project, programs: FakePrograms) -> None:
+    round = work_all(started(project, review="auto"))
+
+    abstained = round.examples.filter(findings__filter="label-judge", findings__score=None).exclude(state="filtered")
+    assert abstained.exists()
+    assert set(abstained.values_list("state", flat=True)) == {"queued"}
+
+
+def test_a_round_in_review_by_people_waits_for_them(project: Project, programs: FakePrograms) -> None:
+    round = work_all(started(project))
+    assert round.state == Round.State.REVIEWING
+
+    lead = make_member(project, "lead")
+    example = Example.objects.waiting_for(lead).first()
+    assert example is not None
+    reviews.judge(example, lead, "accept")
+    rounds.finish_review(round, lead)
+
+    assert work_all(round).state == Round.State.CLOSED
+    assert Verdict.objects.by_people().count() == 1
+
+
+def test_one_round_is_open_at_a_time(project: Project, programs: FakePrograms) -> None:
+    started(project)
+
+    with pytest.raises(Refused, match="one round is open at a time"):
+        started(project)
+
+
+def test_a_project_without_seeds_is_refused(db: None) -> None:
+    with pytest.raises(Refused, match="no seeds"):
+        started(make_project())
+
+
+def test_a_recipe_with_an_unknown_stage_is_refused_and_starts_nothing(project: Project) -> None:
+    body = recipes.default()
+    body["generate"]["augmenters"] = [{"key": "telepathy"}]
+
+    with pytest.raises(Refused, match="telepathy"):
+        started(project, recipe=body)
+
+    assert not project.rounds.exists()
+    assert not Job.objects.exists()
+
+
+def test_cancelling_a_round_cancels_its_job_and_keeps_what_was_made(project: Project, programs: FakePrograms) -> None:
+    round = started(project)
+    jobs.work(round.current_job.pk)  # type: ignore[union-attr]
+    made = round.examples.count()
+    round.refresh_from_db()
+
+    rounds.cancel(round, None)
+
+    round.refresh_from_db()
+    assert round.state == Round.State.CANCELLED
+    assert not round.jobs.live().exists()
+    assert round.examples.count() == made > 0
+
+
+def test_a_cancelled_round_stores_nothing_that_comes_late(project: Project, programs: FakePrograms) -> None:
+    round = started(project)
+    plain = programs.generate
+
+    def cancelled_meanwhile(run: Any) -> None:
+        rounds.cancel(Round.objects.get(pk=round.pk), None)
+        plain(run)
+
+    programs.generate = cancelled_meanwhile  # type: ignore[method-assign]
+    job = jobs.work(round.current_job.pk)  # type: ignore[union-attr]
+
+    assert job is not None
+    assert job.state == Job.State.CANCELLED
+    assert not round.examples.exists()
+
+
+def test_a_program_that_says_why_fails_the_job_and_can_be_retried(project: Project, programs: FakePrograms) -> None:
+    programs.fail["generate"] = [runner.ProgramFailed("No model named 'nowhere'.", "Use another name.")]
+    round = started(project)
+
+    job = jobs.work(round.current_job.pk)  # type: ignore[union-attr]
+
+    assert job is not None
+    assert (job.state, job.error, job.remedy) == ("failed", "No model named 'nowhere'.", "Use another name.")
+    rounds.retry(round, None)
+    assert work_all(round).state == Round.State.REVIEWING
+
+
+def test_a_full_disk_fails_with_a_sentence(project: Project, programs: FakePrograms) -> None:
+    programs.fail["generate"] = [OSError(28, "No space left on device")]
+    round = started(project)
+
+    job = jobs.work(round.current_job.pk)  # type: ignore[union-attr]
+
+    assert job is not None
+    assert "No space left on device" in job.error
+    assert "disk space" in job.remedy
+
+
+def test_a_killed_program_is_tried_again_and_dies_after_three_attempts(
+    project: Project, programs: FakePrograms
+) -> None:
+    programs.fail["generate"] = [runner.ProgramKilled("ended by SIGKILL") for _ in range(MAX_ATTEMPTS)]
+    round = started(project)
+
+    work_all(round)
+
+    job = round.current_job
+    assert job is not None
+    assert (job.state, job.attempt) == (Job.State.DEAD, MAX_ATTEMPTS)
+    assert "SIGKILL" in job.error
+
+
+def test_an_unexpected_error_never_shows_what_it_quotes(project: Project, programs: FakePrograms, caplog: Any) -> None:
+    programs.fail["generate"] = [ValueError("the secret text") for _ in range(MAX_ATTEMPTS)]
+    round = started(project)
+
+    work_all(round)
+
+    assert round.current_job is not None
+    assert "secret" not in round.current_job.error
+    assert "secret" not in caplog.text
+
+
+def test_delivering_a_job_twice_does_it_once(project: Project, programs: FakePrograms) -> None:
+    round = started(project)
+    job = round.current_job
+    assert job is not None
+
+    first, second = jobs.work(job.pk), jobs.work(job.pk)
+
+    assert first is not None
+    assert second is None
+    assert programs.calls == ["generate"]
+
+
+def test_an_attempt_that_was_overtaken_stores_nothing(project: Project, programs: FakePrograms) -> None:
+    round = started(project)
+    plain = programs.generate
+
+    def overtaken_meanwhile(run: Any) -> None:
+        Job.objects.filter(round=round).update(attempt=99)
+        plain(run)
+
+    programs.generate = overtaken_meanwhile  # type: ignore[method-assign]
+    jobs.work(round.current_job.pk)  # type: ignore[union-attr]
+
+    assert not round.examples.exists()
+    round.refresh_from_db()
+    assert round.state == Round.State.GENERATING
+
+
+def test_a_write_of_an_old_attempt_is_fenced(project: Project) -> None:
+    round = started(project)
+    job = Job.objects.claim(round.current_job.pk, "one")  # type: ignore[union-attr]
+    assert job is not None
+    Job.objects.filter(pk=job.pk).update(attempt=2)
+
+    with pytest.raises(Fenced):
+        job.beat(done=5)
+    with pytest.raises(Fenced):
+        job.finish(Job.State.DONE)
+
+
+def test_the_reconciler_queues_the_job_of_a_silent_worker_again(project: Project, settings: Any) -> None:
+    round = started(project)
+    job = Job.objects.claim(round.current_job.pk, "gone")  # type: ignore[union-attr]
+    assert job is not None
+    settings.JOB_DEAD_AFTER_SECONDS = -1
+
+    assert jobs.reconcile()["silent"] == 1
+
+    job.refresh_from_db()
+    assert job.state == Job.State.QUEUED
+    assert job.moves().last().note == "The worker gone went silent."  # type: ignore[union-attr]
+
+
+def test_the_reconciler_rings_again_for_jobs_that_nobody_heard_of(
+    project: Project, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    round = started(project)
+    rung: list[int] = []
+    monkeypatch.setattr("curation.bell.ring", lambda job_id, queue: rung.append(job_id))
+    settings.JOB_RERING_SECONDS = -1
+
+    jobs.reconcile()
+
+    assert rung == [round.current_job.pk]  # type: ignore[union-attr]
+
+
+def test_training_never_sees_an_evaluation_family(project: Project, programs: FakePrograms) -> None:
+    round = work_all(started(project, review="auto"))
+
+    held_out = set(project.examples.filter(split="evaluation").values_list("family", flat=True))
+    trained_on = {row["family"] for row in stages._training_rows(round)}
+    assert held_out
+    assert not held_out & trained_on
+
+
+def test_every_move_leaves_a_row(project: Project, programs: FakePrograms) -> None:
+    round = work_all(started(project, review="auto"))
+
+    states = [move.new for move in round.moves()]
+    assert states == ["generating", "filtering", "reviewing", "training", "evaluating", "attacking", "closed"]
+    bulk = Move.objects.filter(scope=round.subject)
+    assert {(move.old, move.new) for move in bulk} == {("new", "filtered"), ("new", "queued"), ("queued", "accepted")}
+
+
+def test_an_annotator_cannot_finish_what_does_not_wait(project: Project, programs: FakePrograms) -> None:
+    round = started(project)
+
+    with pytest.raises(Refused, match="in review"):
+        rounds.finish_review(round, User.objects.create(username="x"))
