@@ -5,10 +5,13 @@ Safetensors, JSON and tokenizer text only. Pickles execute what they hold, and s
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from classifier.runfolder import ProgramError, sync_folder, write_json
@@ -108,27 +111,42 @@ def publish(source: Path, root: Path) -> tuple[str, Path]:
         The digest of the manifest and the folder's home.
     """
     digest = verify(source)
+    root.mkdir(parents=True, exist_ok=True)
     home = root / digest
-    if home.exists() and is_whole(home):
-        return digest, home
-    staging = root / f".{digest}.{os.getpid()}"
+    with _alone(root):
+        if not is_whole(home):
+            _settle(_staged(source, root / f".{digest}.staging"), home)
+    return digest, home
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """One process at a time: another's fresh home must not be taken for a broken one. A death lets go of it."""
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _staged(source: Path, staging: Path) -> Path:
+    """A whole copy of a folder, on the disk to its last byte."""
     shutil.rmtree(staging, ignore_errors=True)
     shutil.copytree(source, staging)
+    verify(staging)
     for file in staging.rglob("*"):
         if file.is_file():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
     sync_folder(staging)
-    verify(staging)
+    return staging
+
+
+def _settle(staging: Path, home: Path) -> None:
     if home.exists():  # somebody broke it
-        broken = root / f".broken-{digest}-{os.getpid()}"
+        broken = home.with_name(f".broken-{home.name}")
         shutil.rmtree(broken, ignore_errors=True)
         home.rename(broken)
-    try:
-        staging.rename(home)
-    except OSError:
-        if not is_whole(home):  # else another process was faster
-            raise
-        shutil.rmtree(staging)
-    sync_folder(root)
-    return digest, home
+    staging.rename(home)
+    sync_folder(home.parent)

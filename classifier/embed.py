@@ -43,8 +43,8 @@ class Embedder:
 
 def embed(run: RunFolder, report: Report) -> None:
     """The program: embed `input.parquet` with the encoder that the request names, all-MiniLM-L6-v2 by default."""
-    rows = run.rows()
     name: Any = run.request().get("settings", {}).get("model", DEFAULT_ENCODER)
+    rows = run.rows()
     vectors = Embedder(name).embed(texts_of(rows), lambda done, total: report(done, total, "Embedding"))
     run.write_rows([{"id": row["id"], "vector": v.tolist()} for row, v in zip(rows, vectors, strict=True)])
     report(len(rows), len(rows), "Embedded")

@@ -56,13 +56,14 @@ def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def load_encoder(folder: Path) -> tuple[Any, Any]:
     """Load tokenizer and encoder from a folder of safetensors, never running code of its own."""
+    from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
     refuse_executable(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         encoder = AutoModel.from_pretrained(folder, trust_remote_code=False, use_safetensors=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ProgramError(
             f"{folder} does not load as a transformers encoder ({type(error).__name__}).", "Use another model folder."
         ) from None

@@ -155,8 +155,8 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.guard.parameters(), 1.0)
         self.optimizer.step()
         self.state.step += 1
-        self._trace(rows, float(loss))
-        self.report(self.state.step, self.steps, "Training", {"loss": float(loss)})
+        self._trace(rows, loss.item())
+        self.report(self.state.step, self.steps, "Training", {"loss": loss.item()})
 
     def _demand_finite(self, values: torch.Tensor, name: str) -> None:
         if not values.isfinite().all():

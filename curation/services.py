@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -140,7 +141,7 @@ def stop(var: Path) -> None:
 def status(var: Path) -> dict[str, int | None]:
     """Process ids of what runs."""
     postgres, redis = _postmaster(var), _redis_process(var)
-    return {"postgres": postgres and postgres.pid, "redis": redis and redis.pid}
+    return {"postgres": postgres.pid if postgres else None, "redis": redis.pid if redis else None}
 
 
 def _make_socket_folder(var: Path) -> None:
@@ -196,15 +197,16 @@ def _binaries() -> Path:
 
 def _pg(var: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program of PostgreSQL, as the system user where we are root."""
-    identity: dict[str, object] = {}
+    identity: dict[str, Any] = {}
     if os.geteuid() == 0:
         owner = _system_user()
         identity = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-    return subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         [str(_binaries() / program), *arguments],
         cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        **identity,  # type: ignore[call-overload]
+        **identity,
     )  # fmt: skip
+    return done
 
 
 def _start_postgres(var: Path) -> None:

@@ -27,7 +27,6 @@ BEHIND_TLS = env.boolean("WHETSTONE_TLS", False)
 
 INSTALLED_APPS = [
     "curation.apps.CurationConfig",
-    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -117,9 +116,8 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "curation" / "static"]
-WHITENOISE_USE_FINDERS = True  # a checkout serves its own files without a step by hand
+# Our own folder is served as it is: a checkout needs no collecting, and no other app brings files.
+STATIC_ROOT = BASE_DIR / "curation" / "static"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 MAX_IMPORT_BYTES = env.integer("WHETSTONE_MAX_IMPORT_BYTES", 32 * 2**20, least=1)
 

@@ -114,7 +114,7 @@ class Supervisor:
     def say(self, name: str, text: str) -> None:
         """Print a line with its speaker's name."""
         with suppress(ValueError, OSError):  # the terminal may be gone while things end
-            print(f"{name:>10} | {text}", file=self._out, flush=True)  # noqa: T201 - a console program
+            print(f"{name:>10} | {text}", file=self._out, flush=True)
 
     def _record(self) -> None:
         running = [child.process.pid for child in self.children if child.process and child.process.poll() is None]

@@ -16,7 +16,7 @@ REFUSAL = re.compile(
     r"(?:help|assist|provide|do that|comply|fulfil)|as an ai|language model|not able to (?:help|assist))",
     re.IGNORECASE,
 )
-QUOTES = "\"'“”‘’«»`"
+QUOTES = "\"'\u201c\u201d\u2018\u2019\u00ab\u00bb`"
 
 
 def clean(answer: str) -> str | None:

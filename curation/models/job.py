@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from curation.models.audit import Move
 from curation.models.project import Project
@@ -77,7 +77,7 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         with transaction.atomic():
             taken = self.filter(pk=pk, state=Job.State.QUEUED).update(
                 state=Job.State.RUNNING, attempt=F("attempt") + 1, tries=F("tries") + 1, worker=worker,
-                heartbeat_at=Now(), ended_at=None, started_at=models.functions.Coalesce("started_at", Now()), error="", remedy="",
+                heartbeat_at=Now(), ended_at=None, started_at=Coalesce("started_at", Now()), error="", remedy="",
             )  # fmt: skip
             if not taken:
                 return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from curation.models import Category, Membership, Policy, PolicyVersion, Project, Round
+from curation.models import Membership, Project, Round
 from curation.models.project import Role
-from curation.operations import Refused, imports, recipes, rounds
+from curation.operations import Refused, imports, policies, recipes, rounds
 
 DATA = Path(__file__).resolve().parent.parent / "demo"
 SLUG = "demo"
@@ -38,21 +37,9 @@ def make(passwords: dict[str, str] | None = None) -> Project:
 
 def _make_project() -> Project:
     return Project.objects.create(
-        name="Demo", slug=SLUG, policy_version=load_policy(DATA / "policy.json"), content_note=CONTENT_NOTE,
+        name="Demo", slug=SLUG, policy_version=policies.load(DATA / "policy.json"), content_note=CONTENT_NOTE,
         description="A small project on seeds that come with Whetstone.",
     )  # fmt: skip
-
-
-def load_policy(file: Path) -> PolicyVersion:
-    """Load a policy file as the first version of a policy; the newest version of one that is there already."""
-    body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    policy, _ = Policy.objects.get_or_create(name=body["name"], defaults={"description": body["description"]})
-    if there := policy.versions.order_by("-number").first():
-        return there
-    version = PolicyVersion.objects.create(policy=policy, number=1)
-    categories = [Category(version=version, position=n, **entry) for n, entry in enumerate(body["categories"])]
-    Category.objects.bulk_create(categories)
-    return version
 
 
 def _join(project: Project, name: str, role: str, passwords: dict[str, str]) -> None:

@@ -28,9 +28,7 @@ def default() -> dict[str, Any]:
     return {
         "name": "default",
         "generate": {
-            "augmenters": [
-                {"key": "persona", "copies": 1}, {"key": "safe-twin", "copies": 1}, {"key": "chat-spelling", "copies": 1},
-            ],
+            "augmenters": [{"key": key, "copies": 1} for key in ("persona", "safe-twin", "chat-spelling")],
             "paraphrasers": [{"key": "paraphrase", "copies": 1}],
             "generator": generator,
             "seeds": 0,

@@ -12,13 +12,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Max, Q
 from django.utils import timezone
-from pipeline.exporters.card import dataset_card
 
 from classifier.runfolder import digest_rows, sync_folder
 from curation.models import AuditEntry, Example, Job, Project, Release, Round
 from curation.models.example import Split
 from curation.operations import Refused
 from pipeline import exporters
+from pipeline.exporters.card import dataset_card
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

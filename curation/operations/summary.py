@@ -64,8 +64,8 @@ def keep_rates(round: Round) -> list[dict[str, Any]]:
     stages = looked_at.values("stage", "origin").annotate(
         made=Count("pk"), kept=Count("pk", filter=~Q(state=Example.State.FILTERED))
     )
-    rows = [{**row, "rate": _share(row["kept"], row["made"])} for row in stages.order_by("stage")]
-    made, kept = sum(row["made"] for row in rows), sum(row["kept"] for row in rows)
+    rows: list[dict[str, Any]] = [{**row, "rate": _share(row["kept"], row["made"])} for row in stages.order_by("stage")]
+    made, kept = sum(int(row["made"]) for row in rows), sum(int(row["kept"]) for row in rows)
     return [*rows, {"stage": "all", "origin": "", "made": made, "kept": kept, "rate": _share(kept, made)}]
 
 
@@ -98,7 +98,7 @@ def _adversary(round: Round) -> dict[str, Any] | None:
 
 def _frozen(round: Round) -> dict[str, Any] | None:
     frozen = round.evaluation_set
-    return frozen and {"digest": frozen.digest, "rows": frozen.rows, "unsafe": frozen.unsafe}
+    return None if frozen is None else {"digest": frozen.digest, "rows": frozen.rows, "unsafe": frozen.unsafe}
 
 
 def guard_figures(round: Round, guard: Guard | None) -> dict[str, Any] | None:

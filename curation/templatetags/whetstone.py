@@ -38,15 +38,15 @@ def plain(text: str) -> SafeString:
 
 
 @register.filter
-def percent(value: float | None) -> str:
-    """A share with one decimal, or a dash."""
-    return "–" if value is None else f"{value * 100:.1f} %"
+def percent(value: object) -> str:
+    """A share with one decimal, or a dash where there is none."""
+    return f"{value * 100:.1f} %" if isinstance(value, int | float) else "–"
 
 
 @register.filter
-def figure(value: float | None) -> str:
-    """A figure between 0 and 1 with three decimals, or a dash."""
-    return "–" if value is None else f"{value:.3f}"
+def figure(value: object) -> str:
+    """A figure between 0 and 1 with three decimals, or a dash where there is none."""
+    return f"{value:.3f}" if isinstance(value, int | float) else "–"
 
 
 @register.filter
@@ -56,6 +56,6 @@ def item(mapping: dict[str, Any], key: str) -> Any:
 
 
 @register.filter
-def change(new: float | None, old: float | None) -> str:
-    """How a figure moved, with its sign."""
-    return "" if new is None or old is None else f"{new - old:+.3f}"
+def change(new: object, old: object) -> str:
+    """How a figure moved, with its sign; nothing where one of the two is missing."""
+    return f"{new - old:+.3f}" if isinstance(new, int | float) and isinstance(old, int | float) else ""

@@ -9,7 +9,8 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
 
@@ -23,22 +24,23 @@ P = ParamSpec("P")
 class UserRequest(HttpRequest):
     """A request of somebody who signed in."""
 
-    user: User  # type: ignore[assignment]
+    user: User
 
 
-View = Callable[Concatenate[UserRequest, Project, P], HttpResponse]
+View = Callable[Concatenate[UserRequest, Project, P], HttpResponseBase]
 
 
 def _in_project(
     projects: Callable[[ProjectQuerySet, User], ProjectQuerySet],
-) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, str, P], HttpResponse]]:
-    def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, str, P], HttpResponse]:
+) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
+    def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def inner(request: Any, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def inner(request: Any, slug: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             found = projects(Project.objects.select_related("policy_version"), request.user)
             return view(request, get_object_or_404(found, slug=slug), *args, **kwargs)
 
-        return never_cache(login_required(inner))
+        guarded: Callable[..., HttpResponseBase] = never_cache(login_required(inner))
+        return guarded
 
     return decorate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from curation.models import Example, Project
@@ -26,7 +27,7 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
     match = request.resolver_match
     slug = match.kwargs.get("slug") if match else None
     project = Project.objects.visible_to(request.user).filter(slug=slug).first() if slug else None
-    if project is None or match is None:
+    if project is None or match is None or not isinstance(request.user, User):
         return {}
     role = project.role_of(request.user)
     name = match.url_name or ""

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from curation.forms import FilterForm, ImportForm
-from curation.models import Example, Project
+from curation.models import Project
 from curation.operations import Refused, examples, imports
 from curation.views import access
 

@@ -6,10 +6,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from curation.models import Project
-from curation.operations import Refused, guards
+from curation.operations import Refused, guards, summary
 from curation.views import access
 from curation.views.charts import Curve
 from curation.views.projects import latest_figures
+
+NO_FIGURES = dict.fromkeys(summary.FIGURES)
 
 
 @require_GET
@@ -18,7 +20,11 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
     """All guards with their figures, each beside the one it came from on the same frozen set."""
     found = project.guards.select_related("round__evaluation_set", "parent").order_by("-number")
     rows = [
-        {"guard": guard, "now": latest_figures(guard, guard), "before": latest_figures(guard.parent, guard)}
+        {
+            "guard": guard,
+            "now": latest_figures(guard, guard) or NO_FIGURES,
+            "before": latest_figures(guard.parent, guard) or NO_FIGURES,
+        }
         for guard in found
     ]
     return render(request, "guard/index.html", {"project": project, "rows": rows})

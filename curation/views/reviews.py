@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +15,7 @@ REASONS = (
     "Not a message somebody would send", "Meaning is unclear", "Too close to another example", "Wrong language",
     "Should not be in any dataset",
 )  # fmt: skip
+ID = re.compile(r"[0-9]{1,18}")
 MANY = 1000  # counting further than this helps nobody
 LONGEST_SITTING = 24 * 3600.0  # seconds; a longer time on one example is a clock's mistake
 
@@ -36,7 +38,7 @@ def desk(request: access.UserRequest, project: Project) -> HttpResponse:
 def judge(request: access.UserRequest, project: Project) -> HttpResponse:
     """Take a verdict and show the next example."""
     wanted = request.POST.get("example", "")
-    example = project.examples.filter(pk=int(wanted) if wanted.isdigit() else None).first()
+    example = project.examples.filter(pk=int(wanted)).first() if ID.fullmatch(wanted) else None
     if example is None:
         return _next(request, project, refused=Refused("This example is not here any more.", "Here is the next one."))
     try:

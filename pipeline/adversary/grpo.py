@@ -29,8 +29,8 @@ class Grpo:
     Finds made while training count. Needs the generator 'local': weights behind an endpoint cannot be trained.
     """
 
-    steps: int = 8  # what two cores do in a bit more than a minute; on a GPU some hundreds
-    prompts_per_step: int = 4
+    steps: int = 6  # what two cores do in about a minute; on a GPU some hundreds
+    prompts_per_step: int = 2
     completions: int = 8  # a group: enough that one of them differs in reward, which is all that GRPO learns from
     micro_batch: int = 8  # completions in memory at once
     learning_rate: float = 1e-4  # LoRA bears ten times what full training does, and the steps are few
@@ -38,8 +38,8 @@ class Grpo:
     rank: int = 8  # small is enough: a reward carries little information per step
     loss: str = "dapo"  # weighs tokens over the whole batch, so that length is no advantage
     scale_rewards: str = "batch"  # scaled by group, a spread of 0.001 would count like one of 1
-    save_steps: int = 4  # an adapter of a few MB with its optimizer
-    candidates: int = 512  # written with the trained generator, at most
+    save_steps: int = 2  # an adapter of a few MB with its optimizer
+    candidates: int = 448  # written with the trained generator, at most
     copies: int = 8  # rewrites of a seed before the next one is taken, when searching
     batch: int = 64  # candidates between two reports, when searching
     max_new_tokens: int = 32  # longer than nine in ten of the demo seeds

@@ -27,7 +27,7 @@ from pipeline.generators.weights import DEFAULT_GENERATOR, generator_folder
 from pipeline.judge import Judge
 from pipeline.records import UNSAFE, Draft, Example
 from pipeline.registry import Registry, UnknownStage
-from pipeline.rewards import Arena, rewards
+from pipeline.rewards import Arena, Reward, rewards
 from pipeline.rewards.likeness import Known
 
 ROLES = ("seed", "archive", "decided")
@@ -38,6 +38,7 @@ def attack(run: RunFolder, report: Report) -> None:
     start = time.perf_counter()
     settings = run.request().get("settings", {})
     method: Method = _stage(methods, settings.get("method") or {"key": "grpo"})
+    reward: Reward = _stage(rewards, settings.get("reward") or {"key": "guard-error"})
     roles = _roles(run.rows())
     seeds, doubtful = _allowed(roles["seed"], Refusals.of(settings))
     quiet()
@@ -45,7 +46,7 @@ def attack(run: RunFolder, report: Report) -> None:
     arena = _arena(settings, roles)
     hunt = Hunt(
         seeds=promising(seeds, arena.guard([seed.text for seed in seeds]), arena.threshold),
-        arena=arena, reward=_stage(rewards, settings.get("reward") or {"key": "guard-error"}),
+        arena=arena, reward=reward,
         archive=Archive(run / "archive"), generator=_generator(settings), folder=run.path,
         wanted=int(settings.get("wanted", 40)), seed=int(settings.get("seed", 0)), report=report,
     )  # fmt: skip

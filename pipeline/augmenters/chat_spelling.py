@@ -9,10 +9,11 @@ from pipeline.augmenters import Written, augmenters
 from pipeline.records import Example
 
 SHORT = {
-    "you": "u", "your": "ur", "you're": "ur", "are": "r", "please": "pls", "people": "ppl", "because": "cuz", "for": "4",
-    "to": "2", "before": "b4", "without": "w/o", "with": "w/", "and": "n", "what": "wat", "want": "wanna", "going": "goin",
-    "the": "da", "this": "dis", "tonight": "2nite", "someone": "sum1", "everyone": "every1", "about": "abt", "know": "kno",
-    "really": "rly", "though": "tho", "message": "msg", "messages": "msgs", "something": "smth", "how": "hw",
+    "you": "u", "your": "ur", "you're": "ur", "are": "r", "please": "pls", "people": "ppl", "because": "cuz",
+    "for": "4", "to": "2", "before": "b4", "without": "w/o", "with": "w/", "and": "n", "what": "wat",
+    "want": "wanna", "going": "goin", "the": "da", "this": "dis", "tonight": "2nite", "someone": "sum1",
+    "everyone": "every1", "about": "abt", "know": "kno", "really": "rly", "though": "tho", "message": "msg",
+    "messages": "msgs", "something": "smth", "how": "hw",
 }  # fmt: skip
 
 

@@ -46,8 +46,9 @@ def _title(summary: Mapping[str, Any]) -> str:
     return f"""
 # {_cell(summary["name"])}, release {summary["version"]}
 
-{summary["counts"]["rows"]:,} short messages labelled safe or unsafe under the policy {_cell(summary["policy"])}, made to train
-and measure a safety classifier. SHA-256 of the rows in order: `{summary["digest"]}`.
+{summary["counts"]["rows"]:,} short messages labelled safe or unsafe under the policy
+{_cell(summary["policy"])}, made to train and measure a safety classifier.
+SHA-256 of the rows in order: `{summary["digest"]}`.
 
 **Content.** The unsafe rows ask for harmful things or express them. They stand here so that a detector can learn them.
 """

@@ -81,7 +81,7 @@ def has_bfloat16() -> bool:
     """Whether bfloat16 is quick here: on a GPU, or on a CPU with instructions for it. Elsewhere it is emulated."""
     import torch
 
-    return torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return bool(torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def complete(tokenizer: Any, model: Any, prompts: Sequence[Prompt], top_p: float) -> list[str]:

@@ -1,7 +1,7 @@
 """Reading files of seeds, row by row: each row is either taken or named with its line and its reason.
 
-An importer is called as `(file, categories=keys) -> Iterator[ImportedRow | RowError]` on a binary file. It holds one line
-at a time, so a file may be as long as it likes. Messages never quote the text.
+An importer is called as `(file, categories=keys) -> Iterator[ImportedRow | RowError]` on a binary file. It holds one
+line at a time, so a file may be as long as it likes. Messages never quote the text.
 """
 
 from __future__ import annotations

@@ -43,11 +43,11 @@ class GuardError:
     nearest: int = 5  # known texts that novelty is measured against
     copy_cosine: float = 0.95  # to anything known; paraphrases of the demo seeds lie mostly between 0.5 and 0.9
     copy_overlap: float = 0.7  # share of 4-letter pieces in common with something known
-    drift_cosine: float = 0.3  # to its own seed; unrelated demo seeds lie around 0.1
+    drift_cosine: float = 0.45  # to its own seed; unrelated demo seeds lie around 0.1
     fewest_words: int = 3
     most_words: int = 40
     longest: int = 240  # characters
-    growth: float = 2.5  # at most this many times as long as the seed, so that length is no way out
+    growth: float = 1.8  # at most this many times as long as the seed, so that length is no way out
 
     def grade(self, attempts: Sequence[Attempt], arena: Arena, /) -> list[Grade]:
         """Grade attempts in order; of two like texts in one batch the first counts."""
@@ -63,7 +63,9 @@ class GuardError:
 
     def _grade(self, seen: Seen, arena: Arena, again: bool) -> Grade:
         novelty = arena.known.novelty(seen.vector, self.nearest)
-        outcome = "copy" if again else self._gate(seen, arena)
+        outcome = self._gate(seen, arena)
+        if again and outcome in (None, "abstained"):
+            outcome = "copy"
         reward: float | None = TRICK
         if outcome == "abstained":
             reward = None

@@ -96,7 +96,7 @@ def started(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """A program of the guard as a real process."""
     return subprocess.Popen(
         [sys.executable, "-m", "classifier", *map(str, arguments)], cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}, **options,
+        stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}, **options,
     )  # fmt: skip
 
 

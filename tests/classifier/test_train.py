@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(encoder: P
 
 
 def test_a_killed_training_goes_on_as_if_it_had_not_been_killed(encoder: Path, tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"epochs": 20, "checkpoint_steps": 20}
+    settings: dict[str, Any] = {"epochs": 12, "checkpoint_steps": 20}
     whole = training_run(tmp_path / "whole", encoder, **settings)
     broken = training_run(tmp_path / "broken", encoder, **settings)
     expected = trained(whole)
@@ -148,7 +148,7 @@ def test_a_learning_rate_that_explodes_stops_with_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("values", "says"),
     [
         ({"learning_rate": float("inf")}, "learning_rate should be between"),
         ({"learning_rate": float("nan")}, "learning_rate should be between"),
@@ -160,9 +160,9 @@ def test_a_learning_rate_that_explodes_stops_with_a_sentence(
         ({"learning_rat": 1e-4}, "There is no setting 'learning_rat'"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_refused(settings: dict[str, Any], says: str) -> None:
+def test_a_setting_that_makes_no_sense_is_refused(values: dict[str, Any], says: str) -> None:
     with pytest.raises(ProgramError, match=says):
-        TrainSettings.from_dict(settings)
+        TrainSettings.from_dict(values)
 
 
 def test_settings_survive_json() -> None:
@@ -171,7 +171,7 @@ def test_settings_survive_json() -> None:
 
 
 def test_a_length_that_the_encoder_cannot_read_is_refused(encoder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ProgramError, match="max_length is 513.* reads 512 tokens"):
+    with pytest.raises(ProgramError, match=r"max_length is 513.* reads 512 tokens"):
         train(training_run(tmp_path, encoder, max_length=513), Reports())
 
 

@@ -63,7 +63,8 @@ class FakePrograms:
 def _draft(seed: dict[str, Any], text: str, origin: Any) -> dict[str, Any]:
     return Draft(
         text=text, label=seed["label"], categories=tuple(seed["categories"]), parent_id=seed["id"],
-        family=seed["family"], origin=origin, stage="fake", settings={"copies": 1}, model="fake", scores={"reward": 0.4},
+        family=seed["family"], origin=origin, stage="fake", settings={"copies": 1}, model="fake",
+        scores={"reward": 0.4},
     ).to_row()  # fmt: skip
 
 

@@ -288,7 +288,8 @@ def test_the_round_page_asks_again_only_while_something_runs(
     assert "hx-trigger" not in lead.get(address, headers={"HX-Request": "true"}).content.decode()
 
 
-def test_without_a_worker_the_page_says_so(lead: Client, project: Project, filled: dict[str, Any], redis_is_empty: None) -> None:
+@pytest.mark.usefixtures("redis_is_empty")
+def test_without_a_worker_the_page_says_so(lead: Client, project: Project, filled: dict[str, Any]) -> None:
     assert "No worker is alive" in lead.get(reverse("overview", args=[project.slug])).content.decode()
 
 
@@ -372,7 +373,8 @@ def test_only_files_of_the_release_can_be_downloaded(lead: Client, project: Proj
     (folder / "data.jsonl").write_text("{}\n")
     (folder / "secret").write_text("no")
     Release.objects.create(
-        project=project, number=1, digest="d" * 64, path="releases/1", counts={"rows": 1, "label": {}, "label_source": {}},
+        project=project, number=1, digest="d" * 64, path="releases/1",
+        counts={"rows": 1, "label": {}, "label_source": {}},
         files=[{"name": "data.jsonl", "bytes": 3, "sha256": "s"}],
     )  # fmt: skip
 

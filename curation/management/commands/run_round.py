@@ -21,7 +21,7 @@ class Bar:
 
     def __init__(self) -> None:
         self._job: int | None = None
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
 
     def show(self, job: Job) -> None:
         if job.pk != self._job:

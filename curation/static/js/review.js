@@ -1,5 +1,5 @@
 // The keys of the review page. Every key presses a button that says so; without this file the buttons still work.
-const desk = document.getElementById("desk");
+const desk = () => document.getElementById("desk"); // asked for each time: every answer replaces it
 const help = document.getElementById("keys-help");
 let shown = performance.now();
 
@@ -7,7 +7,7 @@ const isTyping = (target) =>
   target.closest("textarea, select, [contenteditable], input:not([type=radio]):not([type=checkbox])") !== null;
 
 function toggleCategory(digit) {
-  const panel = desk.querySelector("details[data-relabel][open]");
+  const panel = desk().querySelector("details[data-relabel][open]");
   const box = panel?.querySelectorAll("input[type=checkbox]")[digit - 1];
   if (!box) return false;
   panel.querySelector("input[value=unsafe]").checked = true;
@@ -20,7 +20,7 @@ document.addEventListener("keydown", (event) => {
   if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
   if (event.key === "?") { help.showModal(); event.preventDefault(); return; }
   if (/^[1-9]$/.test(event.key) && toggleCategory(Number(event.key))) { event.preventDefault(); return; }
-  const target = desk.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+  const target = desk().querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (!target) return;
   event.preventDefault();
   target.click();

@@ -1,0 +1,246 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from classifier.runfolder import ProgramError, RunFolder
+from pipeline import prompts
+from pipeline.adversary import methods
+from pipeline.adversary.archive import Archive, Find, Step, choose
+from pipeline.adversary.best_of_n import BestOfN
+from pipeline.adversary.grpo import Grpo
+from pipeline.adversary.hunt import Hunt, promising
+from pipeline.adversary.run import attack
+from pipeline.context import silent
+from pipeline.generators.local import Local
+from pipeline.records import Example
+from pipeline.rewards.guard_error import GuardError
+from tests.pipeline.adversary_fakes import arena, misses, sentence, tiny_generator
+
+SEEDS = [Example(f"s{n}", sentence(n), "unsafe", ("theft",), f"f{n}") for n in range(4)]
+
+
+class Scripted:
+    """A generator that says given texts in turn and counts what it was asked."""
+
+    def __init__(self, texts):
+        self.texts, self.asked = texts, 0
+
+    def generate(self, wanted, seed, report, /):
+        self.asked += len(wanted)
+        return [self.texts[(self.asked + n) % len(self.texts)] for n in range(len(wanted))]
+
+    def digest(self):
+        return "scripted"
+
+
+def make_hunt(folder, generator, **fields):
+    return Hunt(
+        seeds=SEEDS, arena=arena(misses("zebra"), known=[seed.text for seed in SEEDS]),
+        reward=GuardError(drift_cosine=-1), archive=Archive(Path(folder) / "archive"), generator=generator,
+        folder=Path(folder), **fields,
+    )  # fmt: skip
+
+
+def make_find(text="a find", reward=0.5, seed_id="s0"):
+    return Find(text, seed_id, reward, 0.1, 0.9, 0.5, "model")
+
+
+# best-of-n
+
+
+def test_best_of_n_finds_a_planted_weakness_with_a_real_model(tmp_path):
+    weights = tiny_generator(tmp_path / "weights", seed=3)
+    hunt = make_hunt(tmp_path, Local(str(weights)), wanted=5)
+    BestOfN(candidates=256, batch=32, max_new_tokens=8, temperature=1.0).attack(hunt)
+    assert len(hunt.archive.finds) >= 5
+    assert all("zebra" in find.text.split() for find in hunt.archive.finds)
+
+
+def test_it_stops_when_enough_is_found(tmp_path):
+    generator = Scripted([f"zebra {sentence(n)}" for n in range(100)])
+    BestOfN(candidates=800, batch=16).attack(make_hunt(tmp_path, generator, wanted=10))
+    assert generator.asked == 16
+
+
+def test_it_stops_when_the_candidates_are_used_up(tmp_path):
+    generator = Scripted([sentence(n) for n in range(100)])
+    hunt = make_hunt(tmp_path, generator, wanted=10)
+    BestOfN(candidates=48, batch=16).attack(hunt)
+    assert generator.asked == 48 and hunt.archive.finds == []
+
+
+def test_a_stopped_search_goes_on_where_it_was(tmp_path):
+    texts = [sentence(n) for n in range(100)]
+    BestOfN(candidates=32, batch=16).attack(make_hunt(tmp_path, Scripted(texts)))
+    generator = Scripted(texts)
+    hunt = make_hunt(tmp_path, generator)
+    BestOfN(candidates=64, batch=16).attack(hunt)
+    assert generator.asked == 32
+    assert [step.number for step in hunt.archive.steps] == [1, 2, 3, 4]
+
+
+def test_a_generator_with_nothing_to_say_earns_nothing_and_stops_nothing(tmp_path):
+    hunt = make_hunt(tmp_path, Scripted([None, "I'm sorry, I cannot help with that."]))
+    BestOfN(candidates=16, batch=16).attack(hunt)
+    assert hunt.archive.steps[0].outcomes == {"form": 16}
+
+
+# hunt
+
+
+def test_the_same_find_is_paid_once(tmp_path):
+    hunt = make_hunt(tmp_path, Scripted([]))
+    text = f"zebra {sentence(50)}"
+    assert hunt.grade([text], SEEDS[:1], "m")[0] > 0
+    hunt.step("sampling", 1, 2, {})
+    assert hunt.grade([text], SEEDS[1:2], "m") == [-1]
+
+
+def test_each_step_reports_its_figures_and_no_text(tmp_path):
+    lines = []
+    hunt = make_hunt(tmp_path, Scripted([]), report=lambda *line: lines.append(line))
+    hunt.grade([f"zebra {sentence(50)}", sentence(51)], SEEDS[:2], "m")
+    hunt.step("training", 3, 10, {"kl": 0.25, "entropy": float("nan")})
+    done, total, message, metrics = lines[0]
+    assert (done, total) == (3, 10) and metrics["kl"] == 0.25 and metrics["finds"] == 1.0
+    assert metrics.keys() == {"reward", "reward_std", "kl", "finds"} and metrics["reward_std"] > 0
+    assert not any(word in message for word in sentence(50).split())
+
+
+def test_seeds_near_the_boundary_come_first_and_labels_take_turns():
+    seeds = [Example(f"u{n}", "x", "unsafe") for n in range(3)] + [Example(f"s{n}", "x", "safe") for n in range(2)]
+    order = promising(seeds, [0.99, 0.6, 0.8, 0.01, 0.4], threshold=0.5)
+    assert [seed.id for seed in order] == ["u1", "s1", "u2", "s0", "u0"]
+
+
+# archive
+
+
+def test_the_archive_is_there_again_after_a_restart(tmp_path):
+    archive = Archive(tmp_path / "archive")
+    archive.add(Step("training", 1, {"reward": 0.5}, {"find": 1}, (make_find(),)))
+    archive.add(Step("sampling", 1, {"reward": 0.1}, {"caught": 1}))
+    again = Archive(tmp_path / "archive")
+    assert again.steps == archive.steps and again.finds == [make_find()]
+    assert (again.done("training"), again.done("sampling"), again.done("other")) == (1, 1, 0)
+
+
+def test_a_step_done_again_stands_once_in_the_curve_and_loses_no_find(tmp_path):
+    archive = Archive(tmp_path / "archive")
+    for number, text in ((1, "one"), (2, "two"), (2, "another")):
+        archive.add(Step("training", number, {"reward": len(text)}, {"find": 1}, (make_find(text),)))
+    assert [(row["step"], row["reward"]) for row in archive.curve()] == [(1, 3), (2, 7)]
+    assert len(archive.finds) == 3
+
+
+def test_the_best_and_least_alike_are_chosen_first():
+    finds = [make_find("best", 0.9), make_find("its twin", 0.89), make_find("another", 0.6), make_find("worst", 0.3)]
+    vectors = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    assert [find.text for find in choose(finds, vectors, 3)] == ["best", "another", "its twin"]
+    assert choose([], np.zeros((0, 3), np.float32), 3) == []
+
+
+# the registry and the prompt
+
+
+def test_methods_are_made_from_json():
+    assert set(methods.stages) == {"best-of-n", "grpo"}
+    assert methods.make("grpo", {"steps": 3}) == Grpo(steps=3)
+    assert methods.make("best-of-n") == BestOfN()
+
+
+def test_the_prompt_ends_where_the_answer_begins():
+    text = BestOfN().prompt(SEEDS[0]).text
+    assert SEEDS[0].text in text and text.endswith(f"{prompts.load('adversary.v1').wanted}:")
+
+
+# the program, as far as it comes without models
+
+
+def make_run(folder, rows, **settings):
+    run = RunFolder(folder)
+    run.write_request({"settings": {"method": {"key": "best-of-n", "settings": {}}, "guard": "nowhere", **settings}})
+    run.write_rows(rows, "input.parquet")
+    return run
+
+
+def row(text="a harmless text", role="seed", label="unsafe", categories=("theft",)):
+    return {"id": "1", "text": text, "label": label, "categories": list(categories), "family": "f", "role": role}
+
+
+@pytest.mark.parametrize("forbidden", [[], ["theft"]])
+def test_forbidden_seeds_are_refused_by_count_and_never_by_text(tmp_path, forbidden):
+    category = "theft" if forbidden else "child-exploitation"
+    run = make_run(tmp_path, [row(), row("a secret text", categories=[category])], forbidden_categories=forbidden)
+    with pytest.raises(ProgramError, match="of 2 seeds are of categories that no text may be made from") as failure:
+        attack(run, silent)
+    assert "secret" not in failure.value.error + failure.value.remedy
+    assert not (tmp_path / "output.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "recipe", "message"),
+    [
+        ([row(role="decided")], {}, "no seed"),
+        ([row(role="other")], {}, "column role"),
+        ([row()], {"method": {"key": "nonsense"}}, "no stage 'nonsense'"),
+        ([row()], {"method": {"key": "grpo", "settings": {"nonsense": 1}}}, "no setting 'nonsense'"),
+        ([row()], {"reward": {"key": "nonsense"}}, "no stage 'nonsense'"),
+        ([row()], {"guard": None}, "no settings.guard"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_a_sentence(tmp_path, rows, recipe, message):
+    with pytest.raises(ProgramError, match=message):
+        attack(make_run(tmp_path, rows, **recipe), silent)
+
+
+# the program on the packaged weights
+
+
+@pytest.mark.slow
+def test_two_steps_of_training_on_the_packaged_weights(tmp_path, guard_folder):
+    file = Path(__file__).parents[2] / "curation" / "demo" / "seeds.jsonl"
+    seeds = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()][:60]
+    rows = [
+        {"id": f"{role}{n}", "text": seed["text"], "label": seed["label"], "categories": seed["categories"],
+         "family": seed["pair"], "role": role}
+        for role in ("seed", "decided") for n, seed in enumerate(seeds)
+    ]  # fmt: skip
+    small = {"steps": 2, "prompts_per_step": 1, "completions": 4, "micro_batch": 4, "save_steps": 1, "candidates": 8,
+             "batch": 8, "max_new_tokens": 12}  # fmt: skip
+    run = make_run(
+        tmp_path,
+        rows,
+        method={"key": "grpo", "settings": small},
+        guard=str(guard_folder),
+        generator={"key": "local"},
+        wanted=5,
+    )
+    attack(run, silent)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert [(step["phase"], step["step"]) for step in metrics["curve"]][:2] == [("training", 1), ("training", 2)]
+    assert metrics["attempts"] >= 8 and sum(metrics["outcomes"].values()) == metrics["attempts"]
+    assert {"kl", "entropy", "reward", "reward_std"} <= metrics["curve"][0].keys()
+    texts = {seed["text"] for seed in seeds}
+    for found in run.rows("output.parquet"):
+        assert found["origin"] == "adversarial" and found["stage"] == "grpo" and found["text"] not in texts
+        assert json.loads(found["scores"]).keys() == {"reward", "guard", "judge", "novelty"}
+
+
+@pytest.fixture
+def guard_folder(tmp_path):
+    """An untrained guard on the packaged encoder: unsure of everything, as a guard at its boundary is."""
+    from classifier.train import train
+
+    run = RunFolder(tmp_path / "guard")
+    run.write_request({"settings": {"epochs": 1}, "categories": ["theft"]})
+    rows = [
+        {"id": str(n), "text": sentence(n), "label": "unsafe" if n % 2 else "safe", "categories": [], "family": str(n),
+         "split": "validation" if n % 5 < 2 else "train"}
+        for n in range(20)
+    ]  # fmt: skip
+    run.write_rows(rows, "input.parquet")
+    train(run, silent)
+    return run / "model"
