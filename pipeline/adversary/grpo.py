@@ -39,7 +39,7 @@ class Grpo:
     loss: str = "dapo"  # weighs tokens over the whole batch, so that length is no advantage
     scale_rewards: str = "batch"  # scaled by group, a spread of 0.001 would count like one of 1
     save_steps: int = 2  # an adapter of a few MB with its optimizer
-    candidates: int = 448  # written with the trained generator, at most
+    candidates: int = 320  # written with the trained generator, at most
     copies: int = 8  # rewrites of a seed before the next one is taken, when searching
     batch: int = 64  # candidates between two reports, when searching
     max_new_tokens: int = 32  # longer than nine in ten of the demo seeds

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import yaml
+
+from pipeline.exporters import exporters
+from pipeline.exporters.card import dataset_card
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "id": str(n), "text": f"=1+{n} \u202e «ü»", "label": "safe", "categories": [], "family": "f", "split": "train",
+        "settings": {"n": n} if n else {}, "person_verdicts": n, "machine_verdicts": 0, "parent_id": None,
+    }
+    for n in range(2500)
+]  # fmt: skip
+SUMMARY: dict[str, Any] = {
+    "name": 'A "quoted": name', "version": 3, "digest": "abc", "policy": "Policy v1", "evaluation_rows": 1,
+    "categories": [{"key": "fraud", "name": "Fraud", "definition": "A | pipe <b>", "severity": 3}],
+    "counts": {
+        "rows": 12, "label": {"safe": 5, "unsafe": 7}, "origin": {"seed": 12}, "split": {"train": 12},
+        "language": {"en": 12}, "label_source": {"machine": 4, "person": 3, "seed": 5}, "category": {"fraud": 7},
+    },
+}  # fmt: skip
+
+
+def export(key: str) -> bytes:
+    file = io.BytesIO()
+    exporters.make(key)(iter(ROWS), file)
+    return file.getvalue()
+
+
+def test_json_lines_come_back_as_they_went() -> None:
+    assert [json.loads(line) for line in export("jsonl").splitlines()] == ROWS
+
+
+def test_parquet_comes_back_as_it_went_in_several_groups() -> None:
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(io.BytesIO(export("parquet")))
+
+    rows = file.read().to_pylist()
+    assert file.num_row_groups == 3
+    assert [{**row, "settings": json.loads(row["settings"])} for row in rows] == ROWS
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    assert export("jsonl") == export("jsonl")
+    assert export("parquet") == export("parquet")
+
+
+def test_the_card_says_who_decided_and_its_front_matter_is_yaml() -> None:
+    card = dataset_card(SUMMARY)
+
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["pretty_name"] == 'A "quoted": name'
+    assert front["size_categories"] == ["n<1K"]
+    assert "3 labels were decided by a person, 4 by a machine" in card
+    assert "A \\| pipe &lt;b>" in card
