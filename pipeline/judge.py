@@ -52,6 +52,15 @@ class Judge:
         folds = np.array([fold(family) for family in families], int)
         return cls([_learn(vectors[seen], unsafe[seen]) for seen in (rows[folds[rows] != k] for k in range(FOLDS))])
 
+    @property
+    def silence(self) -> str:
+        """Why it has no opinion on anything; empty where it can have one."""
+        if any(model is not None for model in self._models):
+            return ""
+        return (
+            f"The judge abstains: it needs {FEWEST} decided examples of each label in families other than the judged."
+        )
+
     def opinions(self, texts: Sequence[str], embeddings: NDArray[np.float32], families: Sequence[str]) -> list[Opinion]:
         """Judge n texts by their unit vectors [n, width], each by the model that did not see its family."""
         vectors = np.asarray(embeddings, np.float64)

@@ -20,8 +20,12 @@ def _choices(values: Any) -> list[tuple[str, str]]:
 
 
 class FilterForm(forms.Form):
-    """Which examples to list. Typed columns only; no text in the address."""
+    """Which examples to list. Only what somebody typed or chose is in the address, never the text of an example."""
 
+    q = forms.CharField(
+        label="Text contains", max_length=200, required=False,
+        widget=forms.TextInput(attrs={"class": "form-control", "type": "search", "autocomplete": "off"}),
+    )  # fmt: skip
     state = forms.ChoiceField(choices=_choices(Example.State.choices), required=False, widget=SELECT)
     label = forms.ChoiceField(choices=_choices(Label.choices), required=False, widget=SELECT)
     origin = forms.ChoiceField(choices=_choices(Example.Origin.choices), required=False, widget=SELECT)
@@ -56,16 +60,29 @@ class ImportForm(forms.Form):
 class RoundForm(forms.Form):
     """What a lead says about a round; everything else is the default recipe."""
 
-    seeds = forms.IntegerField(min_value=0, max_value=100_000, initial=demo.SEEDS_A_ROUND, help_text="0 takes all")
-    copies = forms.IntegerField(min_value=1, max_value=20, initial=1, help_text="candidates per seed and stage")
-    review = forms.ChoiceField(choices=[("people", "People judge"), ("auto", "Filters and judge decide")])
+    seeds = forms.IntegerField(
+        label="Seeds to write from", min_value=0, max_value=100_000, initial=demo.SEEDS_A_ROUND, help_text="0 takes all"
+    )
+    copies = forms.IntegerField(
+        label="Copies", min_value=1, max_value=20, initial=1, help_text="candidates per seed and stage"
+    )
+    review = forms.ChoiceField(
+        choices=[("people", "People judge"), ("auto", "Filters and judge decide")],
+        help_text="what a machine decides stays marked as such",
+    )
     adversary = forms.ChoiceField(
         choices=[("grpo", "GRPO: learns against the guard"), ("best-of-n", "Best of n: no training"), ("", "None")],
         required=False,
+        initial="grpo",
+        help_text="looks for what the new guard gets wrong",
     )
     generator = forms.ChoiceField(choices=[("local", "Packaged model"), ("endpoint", "OpenAI-compatible endpoint")])
-    url = forms.URLField(required=False, assume_scheme="https", help_text="for an endpoint, up to /v1")
-    model = forms.CharField(required=False, max_length=200, help_text="for an endpoint")
+    url = forms.URLField(
+        label="Address of the endpoint", required=False, assume_scheme="https", help_text="up to /v1; else leave empty"
+    )
+    model = forms.CharField(
+        label="Model at the endpoint", required=False, max_length=200, help_text="its name there; else leave empty"
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

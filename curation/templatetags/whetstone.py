@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ from django.utils.safestring import SafeString, mark_safe
 register = template.Library()
 ICONS = Path(__file__).resolve().parent.parent / "static" / "vendor" / "tabler-icons"
 SHOWN_SPACE = "\n\t "
+# Blank, though Unicode counts them among letters, symbols and marks: fillers, and selectors that can carry a message.
+BLANK = frozenset([0x034F, 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0)])
+HIDDEN = frozenset(["Cf", "Cc", "Co", "Cn", "Zl", "Zp", "Zs"])
+HUES = 12  # colours of the palette in theme.css
 
 
 @register.simple_tag
@@ -27,14 +33,31 @@ def icon(name: str) -> SafeString:
 @register.filter
 def plain(text: str) -> SafeString:
     """Example text as text: escaped, with characters that do not show made visible by name."""
-    parts = []
-    for character in text:
-        if character not in SHOWN_SPACE and unicodedata.category(character) in ("Cf", "Cc", "Co", "Cn", "Zl", "Zp"):
-            name = unicodedata.name(character, f"U+{ord(character):04X}").lower()
-            parts.append(format_html('<span class="hidden-char" title="{}">U+{}</span>', name, f"{ord(character):04X}"))
-        else:
-            parts.append(conditional_escape(character))
+    parts: list[str] = []
+    for hidden, run in groupby(text, _is_hidden):
+        characters = "".join(run)
+        parts += map(_named, characters) if hidden else [conditional_escape(characters)]
     return format_html_join("", "{}", ((part,) for part in parts))
+
+
+@lru_cache(maxsize=4096)
+def _is_hidden(character: str) -> bool:
+    if character in SHOWN_SPACE:
+        return False
+    return unicodedata.category(character) in HIDDEN or ord(character) in BLANK
+
+
+def _named(character: str) -> str:
+    code = f"U+{ord(character):04X}"
+    name = unicodedata.name(character, code).lower()
+    return format_html('<span class="hidden-char" title="{}">{}</span>', name, code)
+
+
+@register.filter
+def hue(names: Mapping[str, str], key: str) -> int:
+    """Which of the palette's colours a category has: by its place in the policy, so the same on every page."""
+    places = list(names)
+    return places.index(key) % HUES + 1 if key in places else 0
 
 
 @register.filter
@@ -59,3 +82,9 @@ def item(mapping: dict[str, Any], key: str) -> Any:
 def change(new: object, old: object) -> str:
     """How a figure moved, with its sign; nothing where one of the two is missing."""
     return f"{new - old:+.3f}" if isinstance(new, int | float) and isinstance(old, int | float) else ""
+
+
+@register.filter
+def points(new: object, old: object) -> str:
+    """How a share moved, in percentage points with its sign; nothing where one of the two is missing."""
+    return f"{(new - old) * 100:+.1f} pp" if isinstance(new, int | float) and isinstance(old, int | float) else ""

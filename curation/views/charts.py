@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 560, 150, 44, 22
+WIDTH, HEIGHT, LEFT, BOTTOM = 400, 150, 40, 22
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,15 @@ class Curve:
     title: str
     stage: str
     points: list[tuple[float, float]]
+    unit: str = "step"
+
+    @property
+    def first(self) -> float:
+        return self.points[0][0]
+
+    @property
+    def end(self) -> float:
+        return self.points[-1][0]
 
     @property
     def low(self) -> float:
@@ -26,10 +35,9 @@ class Curve:
     @property
     def path(self) -> str:
         """The points of a polyline in the chart's own units."""
-        first, last = self.points[0][0], self.points[-1][0]
-        width, height = max(last - first, 1e-9), max(self.high - self.low, 1e-9)
+        width, height = max(self.end - self.first, 1e-9), max(self.high - self.low, 1e-9)
         return " ".join(
-            f"{LEFT + (x - first) / width * (WIDTH - LEFT - 6):.1f},"
+            f"{LEFT + (x - self.first) / width * (WIDTH - LEFT - 6):.1f},"
             f"{8 + (self.high - y) / height * (HEIGHT - BOTTOM - 8):.1f}"
             for x, y in self.points
         )

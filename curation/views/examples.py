@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import secrets
 from typing import Any
 
@@ -18,6 +19,7 @@ from curation.operations import Refused, examples, imports
 from curation.views import access
 
 PAGE = 50
+ID = re.compile(r"[0-9]{1,18}")
 KEPT_ERRORS = 3600  # seconds that a report of row errors can be downloaded
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what begins with these
 
@@ -29,7 +31,7 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
     form = FilterForm(request.GET, categories=project.category_names())
     found = project.examples.filter(_wanted(form)).order_by("-pk").defer("embedding", "stage_settings", "scores")
     before = request.GET.get("before", "")
-    if before.isdigit():
+    if ID.fullmatch(before):
         found = found.filter(pk__lt=int(before))
     rows = list(found[: PAGE + 1])
     query = request.GET.copy()
@@ -45,6 +47,8 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
 def _wanted(form: FilterForm) -> Q:
     wanted = Q()
     if form.is_valid():
+        if text := form.cleaned_data["q"]:
+            wanted &= Q(text__icontains=text)
         for name in ("state", "origin", "split"):
             if value := form.cleaned_data[name]:
                 wanted &= Q(**{name: value})

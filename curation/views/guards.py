@@ -39,10 +39,10 @@ def detail(request: access.UserRequest, project: Project, number: int) -> HttpRe
     points = [
         (float(row["epoch"]), float(row["validation_average_precision"])) for row in guard.metrics.get("history", [])
     ]
+    curve = Curve("Average precision on validation, by epoch", "train", points, "epoch") if len(points) > 1 else None
     context = {
         "project": project, "guard": guard, "metrics": metrics, "names": project.category_names(),
-        "before": latest_figures(guard.parent, guard), "moves": guard.moves(),
-        "curve": Curve("Average precision on validation, by epoch", "train", points) if len(points) > 1 else None,
+        "before": latest_figures(guard.parent, guard), "moves": guard.moves(), "curve": curve,
     }  # fmt: skip
     return render(request, "guard/detail.html", context)
 

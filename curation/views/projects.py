@@ -40,6 +40,7 @@ def overview(request: access.UserRequest, project: Project) -> HttpResponse:
         "project": project,
         "round": round,
         "stages": stages(round) if round else [],
+        "stuck": bool(round and round.is_open and round.current_job and round.current_job.has_failed),
         "waiting": Example.objects.filter(project=project, state=Example.State.QUEUED).count(),
         "accepted": project.examples.trainable().count(),
         "seeds": project.examples.filter(origin=Example.Origin.SEED).count(),

@@ -32,7 +32,8 @@ CURVES = (("loss", "Training loss"), ("validation_ap", "Average precision on val
 def index(request: access.UserRequest, project: Project) -> HttpResponse:
     """All rounds, newest first."""
     found = project.rounds.select_related("guard", "started_by").order_by("-number")
-    return render(request, "round/index.html", {"project": project, "rounds": found})
+    context = {"project": project, "rounds": found, "open_round": project.rounds.open().first()}
+    return render(request, "round/index.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -55,8 +56,9 @@ def start(request: access.UserRequest, project: Project) -> HttpResponse:
 def detail(request: access.UserRequest, project: Project, number: int) -> HttpResponse:
     """A round, live: a fragment asks again while something runs."""
     round = get_object_or_404(project.rounds, number=number)
-    template = "round/_live.html" if "HX-Request" in request.headers else "round/detail.html"
-    response = render(request, template, _context(project, round))
+    asked_again = "HX-Request" in request.headers
+    template = "round/_live.html" if asked_again else "round/detail.html"
+    response = render(request, template, _context(project, round) | {"asked_again": asked_again})
     response["Vary"] = "HX-Request"
     return response
 
@@ -78,20 +80,22 @@ def act(request: access.UserRequest, project: Project, number: int, verb: str) -
 def _context(project: Project, round: Round) -> dict[str, Any]:
     jobs = list(round.jobs.order_by("pk"))
     job = jobs[-1] if jobs else None
+    pace = rate(job)
     return {
         "project": project, "round": round, "job": job, "jobs": jobs, "stages": stages(round),
-        "figures": summary.of_round(round), "left": seconds_left(job), "curves": _curves(jobs),
+        "figures": summary.of_round(round), "curves": _curves(jobs),
+        "pace": pace, "left": (job.total - job.done) / pace if job and pace else None,
         "is_live": bool(job and job.is_live), "outcome": outcome(round),
         "next_round": project.rounds.filter(number=round.number + 1).first(),
     }  # fmt: skip
 
 
-def seconds_left(job: Job | None) -> float | None:
-    """Time left at the mean rate since the attempt began: steadier than the rate of the last second."""
+def rate(job: Job | None) -> float | None:
+    """Units a second since the job began: steadier than the rate of the last second. None where it says nothing."""
     if job is None or job.state != Job.State.RUNNING or not job.started_at or not 0 < job.done < job.total:
         return None
     spent = (timezone.now() - job.started_at).total_seconds()
-    return spent / job.done * (job.total - job.done)
+    return job.done / spent if spent > 0 else None
 
 
 def _curves(jobs: list[Job]) -> list[Curve]:

@@ -29,7 +29,7 @@ class Grpo:
     Finds made while training count. Needs the generator 'local': weights behind an endpoint cannot be trained.
     """
 
-    steps: int = 6  # what two cores do in about a minute; on a GPU some hundreds
+    steps: int = 6  # up to 20 s each on two busy cores, so more of a start than a training; on a GPU some hundreds
     prompts_per_step: int = 2
     completions: int = 8  # a group: enough that one of them differs in reward, which is all that GRPO learns from
     micro_batch: int = 8  # completions in memory at once

@@ -20,7 +20,7 @@ from pipeline.adversary import Method, methods
 from pipeline.adversary.archive import Archive, Find, choose
 from pipeline.adversary.hunt import Hunt, promising
 from pipeline.adversary.quiet import quiet
-from pipeline.context import Refusals
+from pipeline.context import Refusals, same_key
 from pipeline.generators import load
 from pipeline.generators.local import Local
 from pipeline.generators.weights import DEFAULT_GENERATOR, generator_folder
@@ -83,7 +83,7 @@ def _allowed(seeds: Sequence[Example], refusals: Refusals) -> tuple[list[Example
     Raises:
         ProgramError: seeds of a forbidden category were given, or no seed is left. They are counted, never quoted.
     """
-    if forbidden := sum(bool(refusals.categories.intersection(seed.categories)) for seed in seeds):
+    if forbidden := sum(bool(refusals.categories.intersection(map(same_key, seed.categories))) for seed in seeds):
         raise ProgramError(
             f"{forbidden} of {len(seeds)} seeds are of categories that no text may be made from.", "Leave them out."
         )
@@ -109,7 +109,8 @@ def _arena(settings: Mapping[str, Any], roles: Mapping[str, list[Example]]) -> A
     fluency = Fluency(_fluent_folder(settings))
     return Arena(
         guard=scorer.unsafe, embed=embedder.embed, judge=judge.opinions, known=Known(every, embedder.embed(every)),
-        threshold=scorer.threshold, fluency=fluency, fluency_floor=floor_of(fluency([e.text for e in roles["seed"]])),
+        judge_silence=judge.silence, threshold=scorer.threshold, fluency=fluency,
+        fluency_floor=floor_of(fluency([e.text for e in roles["seed"]])),
     )  # fmt: skip
 
 
@@ -131,10 +132,11 @@ def _deliver(run: RunFolder, hunt: Hunt, method: Any, figures: Mapping[str, Any]
         **figures, "method": method.key, "attempts": outcomes.total(), "outcomes": dict(outcomes), "finds": len(finds),
         "abstained": outcomes["abstained"] / max(1, outcomes.total()), "curve": hunt.archive.curve(),
         "finds_by_direction": {"misses": unsafe, "false_alarms": len(finds) - unsafe}, "delivered": len(best),
+        "judge_silence": hunt.arena.judge_silence,
     })  # fmt: skip
     rows = [_draft(find, seeds[find.seed_id], method).to_row() for find in best]
     run.write_rows(rows, schema=None if rows else _schema())
-    hunt.report(1, 1, f"{len(best)} finds", {"finds": float(len(finds))})
+    hunt.report(1, 1, f"{len(best)} finds. {hunt.arena.judge_silence}".rstrip(". "), {"finds": float(len(finds))})
 
 
 def _draft(find: Find, seed: Example, method: Any) -> Draft:

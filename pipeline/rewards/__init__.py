@@ -56,6 +56,7 @@ class Arena:
     threshold: float = 0.5  # where the guard starts to say unsafe
     fluency: Callable[[Sequence[str]], Sequence[float]] | None = None
     fluency_floor: float = float("-inf")
+    judge_silence: str = ""  # why the judge has no opinion on anything, so that nothing can be found
 
 
 class Reward(Protocol):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.context import is_forbidden_text
+from pipeline.context import is_forbidden_draft
 from pipeline.judge import Opinion
 from pipeline.records import UNSAFE, Label
 from pipeline.rewards import Arena, Attempt, Grade, Outcome, rewards
@@ -86,7 +86,7 @@ class GuardError:
         text, seed = seen.attempt.text, seen.attempt.seed
         if not has_form(text, self.fewest_words, self.most_words, self._longest(seed.text)):
             return "form"
-        if is_forbidden_text(text):
+        if is_forbidden_draft(text, seed):
             return "forbidden"
         if is_gibberish(text) or not seen.fluency >= arena.fluency_floor:
             return "gibberish"

@@ -170,11 +170,14 @@ def row(text="a harmless text", role="seed", label="unsafe", categories=("theft"
     return {"id": "1", "text": text, "label": label, "categories": list(categories), "family": "f", "role": role}
 
 
-@pytest.mark.parametrize("forbidden", [[], ["theft"]])
-def test_forbidden_seeds_are_refused_by_count_and_never_by_text(tmp_path, forbidden):
-    category = "theft" if forbidden else "child-exploitation"
-    run = make_run(tmp_path, [row(), row("a secret text", categories=[category])], forbidden_categories=forbidden)
-    with pytest.raises(ProgramError, match="of 2 seeds are of categories that no text may be made from") as failure:
+@pytest.mark.parametrize(
+    ("category", "forbidden"),
+    [("child-exploitation", []), ("Child_Exploitation", []), ("theft", ["theft"]), ("theft", ["Theft"])],
+)
+def test_forbidden_seeds_are_refused_by_count_and_never_by_text(tmp_path, category, forbidden):
+    rows = [row(categories=["fraud"]), row("a secret text", categories=[category])]
+    run = make_run(tmp_path, rows, forbidden_categories=forbidden)
+    with pytest.raises(ProgramError, match="1 of 2 seeds are of categories that no text may be made from") as failure:
         attack(run, silent)
     assert "secret" not in failure.value.error + failure.value.remedy
     assert not (tmp_path / "output.parquet").exists()

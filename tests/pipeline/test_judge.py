@@ -59,6 +59,11 @@ def test_with_few_examples_it_always_abstains(count):
     texts, vectors, labels, families = decided(120)
     judge = Judge.fit(texts[:count], vectors[:count], labels[:count], families[:count])
     assert {o.label for o in judge.opinions(texts, vectors, families)} == {None}
+    assert "8 decided examples of each label" in judge.silence
+
+
+def test_a_judge_that_can_speak_has_no_reason_for_silence():
+    assert Judge.fit(*decided(120)).silence == ""
 
 
 def test_with_one_label_only_it_always_abstains():
