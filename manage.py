@@ -4,10 +4,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 
 # These neither ask the database nor ring the bell.
 ALONE = {"help", "--help", "-h", "--version", "version", "check", "collectstatic", "services", "diffsettings"}
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End by way of every `finally`, so that being told to end leaves no service behind either."""
+    sys.exit(128 + number)
 
 
 def main() -> None:
@@ -20,6 +27,8 @@ def main() -> None:
         if len(sys.argv) < 2 or sys.argv[1] in ALONE or "--help" in sys.argv:
             execute_from_command_line(sys.argv)
         else:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, _leave)
             with services.available():
                 execute_from_command_line(sys.argv)
     except (services.ServiceError, env.BadSetting) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,12 +40,14 @@ def boolean(name: str, default: bool) -> bool:
 
 
 def number(name: str, default: float, *, least: float = 0) -> float:
-    """Read a number that is at least `least`."""
+    """Read a finite number that is at least `least`."""
     value = string(name)
     try:
         found = float(value) if value else default
     except ValueError:
-        raise BadSetting(f"{name} should be a number, found {value!r}.") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise BadSetting(f"{name} should be a number, found {value!r}.")
     if found < least:
         raise BadSetting(f"{name} should be at least {least:g}, found {found:g}.")
     return found

@@ -26,6 +26,14 @@ from classifier.runfolder import RunFolder, write_json
 GRACE = 10.0  # seconds between asking a program to end and ending it
 POLL = 0.2  # seconds
 
+# Threads that sleep while they wait leave the cores to the web and the database: on two busy cores training ran five
+# times as fast as with threads that spin. Memory that is kept instead of given back saves a tenth of a step.
+THRIFTY = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+}
+
 Listener = Callable[[Mapping[str, Any]], None]
 
 
@@ -73,7 +81,7 @@ def _start(program: list[str], folder: Path, log: IO[bytes]) -> subprocess.Popen
     process = subprocess.Popen(
         [sys.executable, "-m", *program, str(folder), "--watch-parent"],
         cwd=settings.BASE_DIR,
-        env={**os.environ, "WHETSTONE_CACHE": str(settings.CACHE_DIR)},
+        env={**THRIFTY, **os.environ, "WHETSTONE_CACHE": str(settings.CACHE_DIR)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -155,15 +163,20 @@ def end_group(leader: int) -> None:
 
 
 def _gone(leader: int, patience: float) -> bool:
+    """Whether the whole group is gone: a member may outlive its leader."""
     until = time.monotonic() + patience
-    while time.monotonic() < until:
-        try:
-            if psutil.Process(leader).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
+    while any(_is_member(process, leader) for process in psutil.process_iter()):
+        if time.monotonic() > until:
+            return False
         time.sleep(0.05)
-    return False
+    return True
+
+
+def _is_member(process: psutil.Process, leader: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ProcessLookupError):
+        return False
 
 
 def prepare(folder: Path, request: Mapping[str, Any], files: Mapping[str, list[dict[str, Any]]]) -> None:

@@ -15,6 +15,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -93,15 +94,19 @@ def _locked(file: Path, mode: int) -> Iterator[bool]:
 
 @contextmanager
 def held(var: Path) -> Iterator[None]:
-    """Start what does not run yet, and keep it while the block lasts; the last holder to leave stops it."""
+    """Start what does not run yet, and keep it while the block lasts; the last holder to leave stops it.
+
+    What was started by hand (`start`) stays, whoever leaves.
+    """
     users = var / "services.users"
-    with _locked(users, fcntl.LOCK_SH):
-        with _locked(var / "services.lock", fcntl.LOCK_EX):
+    try:
+        with _locked(users, fcntl.LOCK_SH):
             ensure(var)
-        yield
-    with _locked(var / "services.lock", fcntl.LOCK_EX), _locked(users, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
-        if alone:
-            stop(var)
+            yield
+    finally:
+        with _locked(users, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone:
+            if alone and not _kept(var).exists():
+                _stop(var)
 
 
 @contextmanager
@@ -121,21 +126,38 @@ def available() -> Iterator[None]:
 
 
 def ensure(var: Path) -> None:
-    """Start PostgreSQL and Redis unless they answer already.
+    """Start PostgreSQL and Redis unless they answer already. Of several that ask at once, one starts them.
 
     Raises:
         ServiceError: one does not come up; its log's last lines are in the message.
     """
-    _make_socket_folder(var)
-    _start_postgres(var)
-    _start_redis(var)
+    with _locked(var / "services.lock", fcntl.LOCK_EX):
+        _make_socket_folder(var)
+        _start_postgres(var)
+        _start_redis(var)
+
+
+def start(var: Path) -> None:
+    """Start both by hand: they stay until `stop`, whichever command comes and goes."""
+    ensure(var)
+    _kept(var).touch()
 
 
 def stop(var: Path) -> None:
     """Stop both and wait until they are gone."""
-    _stop_redis(var)
-    if _postmaster(var):
-        _pg(var, "pg_ctl", "-D", str(var / "postgres"), "-m", "fast", "-w", "-t", str(int(PATIENCE)), "stop")
+    _kept(var).unlink(missing_ok=True)
+    _stop(var)
+
+
+def _kept(var: Path) -> Path:
+    return var / "services.kept"
+
+
+def _stop(var: Path) -> None:
+    with _locked(var / "services.lock", fcntl.LOCK_EX):
+        _stop_redis(var)
+        if _postmaster(var):
+            _pg(var, "pg_ctl", "-D", str(var / "postgres"), "-m", "fast", "-w", "-t", str(int(PATIENCE)), "stop")
 
 
 def status(var: Path) -> dict[str, int | None]:
@@ -147,11 +169,15 @@ def status(var: Path) -> dict[str, int | None]:
 def _make_socket_folder(var: Path) -> None:
     folder = socket_folder(var)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    owners = {os.getuid(), _system_user().pw_uid} if os.geteuid() == 0 else {os.getuid()}
+    # In the system's temporary folder its name can be foretold, so somebody may have laid it out before us.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
+        raise ServiceError(f"{folder} belongs to somebody else. Remove it, or set WHETSTONE_VAR to a folder of yours.")
+    folder.chmod(0o700)
     if os.geteuid() == 0:
         owner = _system_user()
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    elif folder.stat().st_uid != os.getuid():
-        raise ServiceError(f"{folder} belongs to somebody else. Remove it, or set WHETSTONE_VAR to a folder of yours.")
 
 
 def _wait(what: str, ready: object, log: Path) -> None:
@@ -213,7 +239,7 @@ def _start_postgres(var: Path) -> None:
     data = var / "postgres"
     _init_postgres(var, data)
     log = data / "server.log"
-    if not _postmaster(var):
+    if not _postmaster(var) and not _answers(var):
         # A pid file whose process is gone, or is another program by now, would block the start.
         (data / "postmaster.pid").unlink(missing_ok=True)
         options = f"-c listen_addresses='' -k '{socket_folder(var)}' -c unix_socket_permissions=0700"

@@ -88,22 +88,30 @@ class Supervisor:
         return self._stopping.is_set()
 
     def _look_at(self, child: Child) -> None:
-        now = time.monotonic()
         if child.process is None:
-            if now >= child.due:
+            if time.monotonic() >= child.due:
                 self._start(child)
         elif (status := child.process.poll()) is not None:
-            child.pause = FIRST_PAUSE if now - child.started > STEADY else min(LONGEST_PAUSE, child.pause * 2)
-            self.say("up", f"{child.name} ended with status {status}; starting it again in {child.pause:.0f} s")
             runner.end_group(child.process.pid)  # its own children, where it left some
-            child.process, child.due = None, now + child.pause
+            self._put_off(child, f"{child.name} ended with status {status}")
+
+    def _put_off(self, child: Child, why: str) -> None:
+        """Start it again after a pause that grows while it keeps dying."""
+        now = time.monotonic()
+        child.pause = FIRST_PAUSE if now - child.started > STEADY else min(LONGEST_PAUSE, child.pause * 2)
+        self.say("up", f"{why}; starting it again in {child.pause:.0f} s")
+        child.process, child.due = None, now + child.pause
 
     def _start(self, child: Child) -> None:
-        child.process = subprocess.Popen(
-            child.command, cwd=settings.BASE_DIR, env=_environment(), start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
         child.started = time.monotonic()
+        try:
+            child.process = subprocess.Popen(
+                child.command, cwd=settings.BASE_DIR, env=_environment(), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        except OSError as error:
+            self._put_off(child, f"{child.name} did not start: {error}")
+            return
         threading.Thread(target=self._repeat, args=(child.name, child.process.stdout), daemon=True).start()
         self._record()
 

@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *, act: str, **_: Any) -> None:
         try:
             if act == "start":
-                services.ensure(settings.VAR_DIR)
+                services.start(settings.VAR_DIR)
             elif act == "stop":
                 services.stop(settings.VAR_DIR)
         except services.ServiceError as error:
