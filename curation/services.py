@@ -156,8 +156,7 @@ def _kept(var: Path) -> Path:
 def _stop(var: Path) -> None:
     with _locked(var / "services.lock", fcntl.LOCK_EX):
         _stop_redis(var)
-        if _postmaster(var):
-            _pg(var, "pg_ctl", "-D", str(var / "postgres"), "-m", "fast", "-w", "-t", str(int(PATIENCE)), "stop")
+        _stop_postgres(var)
 
 
 def status(var: Path) -> dict[str, int | None]:
@@ -278,6 +277,13 @@ def _open_path(target: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & 0o001:
             folder.chmod(mode | 0o001)
+
+
+def _stop_postgres(var: Path) -> None:
+    # Immediate is what a crash is: the write-ahead log makes good for it at the next start.
+    for mode in ("fast", "immediate"):
+        if _postmaster(var):
+            _pg(var, "pg_ctl", "-D", str(var / "postgres"), "-m", mode, "-w", "-t", str(int(PATIENCE)), "stop")
 
 
 def _postmaster(var: Path) -> psutil.Process | None:
