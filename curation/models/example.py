@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Random
 from pgvector.django import VectorField
 
 from classifier.normalize import normalized_hash
@@ -16,8 +17,14 @@ from curation.models.states import Stateful, StatefulQuerySet
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+    from curation.models.rules import ReviewRules
+
 MAX_TEXT = 32_000  # characters; longer texts are refused at the door, with their line number
 EMBEDDING_SIZE = 384  # all-MiniLM-L6-v2
+
+
+IN_POOL = Q(state="queued", reserved=False)
+STALE = Q(version__gt=F("scored_version"))  # edited since it was measured
 
 
 class Label(models.TextChoices):
@@ -67,6 +74,7 @@ class Example(Stateful):
         ACCEPTED = "accepted"
         REJECTED = "rejected"
         DISPUTED = "disputed"
+        RETIRED = "retired"  # taken out of the queue undecided: by a lead, or by a skip where the project says so
 
     class Origin(models.TextChoices):
         SEED = "seed"
@@ -78,11 +86,12 @@ class Example(Stateful):
     MOVES = {
         State.NEW: (State.FILTERED, State.QUEUED),
         State.FILTERED: (State.QUEUED,),
-        State.QUEUED: (State.ACCEPTED, State.REJECTED, State.DISPUTED),
-        State.DISPUTED: (State.ACCEPTED, State.REJECTED),
-        # Undo: the verdict is withdrawn, so the example waits again.
+        State.QUEUED: (State.ACCEPTED, State.REJECTED, State.DISPUTED, State.RETIRED),
+        # Back to the queue by undo: a verdict is withdrawn, so the example waits again.
+        State.DISPUTED: (State.ACCEPTED, State.REJECTED, State.RETIRED, State.QUEUED),
         State.ACCEPTED: (State.QUEUED,),
         State.REJECTED: (State.QUEUED,),
+        State.RETIRED: (State.QUEUED,),
     }
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="examples")
@@ -90,7 +99,9 @@ class Example(Stateful):
         "curation.Round", null=True, blank=True, on_delete=models.PROTECT, related_name="examples",
         help_text="the round whose candidates it joined; none for imported ones",
     )  # fmt: skip
-    text = models.TextField()
+    text = models.TextField(help_text="as it reads now; its revisions keep how it read before")
+    version = models.PositiveIntegerField(default=1, help_text="counts edits; an edit names the one that it saw")
+    scored_version = models.PositiveIntegerField(default=1, help_text="of the text that scores and embedding are of")
     text_hash = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the normalized text")
     language = models.CharField(max_length=8, default="en")
     origin = models.CharField(max_length=12, choices=Origin.choices)
@@ -114,6 +125,12 @@ class Example(Stateful):
     categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)
 
     priority = models.FloatField(default=0.0, help_text="higher is seen earlier")
+    priority_reason = models.CharField(max_length=120, blank=True, help_text="why it comes early, for the reviewer")
+    overlap = models.PositiveSmallIntegerField(
+        null=True, help_text="verdicts it needs; none: as the project's rules say"
+    )
+    reserved = models.BooleanField(default=False, help_text="an open batch keeps it for the people that it names")
+    draw = models.FloatField(db_default=Random(), editable=False, help_text="its place in the random order")
     embedding = VectorField(dimensions=EMBEDDING_SIZE, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -132,6 +149,11 @@ class Example(Stateful):
         ]
         indexes = [
             models.Index(fields=["project", "state", "-priority", "id"], name="example_queue"),
+            # The queue in each of its orders, without what a batch keeps for some: a claim reads the first entries.
+            models.Index(fields=["project", "-priority", "id"], condition=IN_POOL, name="example_pool"),
+            models.Index(fields=["project", "id"], condition=IN_POOL, name="example_pool_oldest"),
+            models.Index(fields=["project", "draw", "id"], condition=IN_POOL, name="example_pool_random"),
+            models.Index(fields=["project"], condition=STALE, name="example_stale"),
             models.Index(fields=["project", "-id"], name="example_newest"),
             models.Index(fields=["project", "family"], name="example_family"),
             models.Index(fields=["project", "text_hash"], name="example_hash"),
@@ -167,6 +189,10 @@ class Example(Stateful):
             chain.append(at)
             at = at.parent
         return chain
+
+    def needed(self, rules: ReviewRules) -> int:
+        """How many people's verdicts decide it."""
+        return self.overlap or rules.overlap
 
     def to_row(self) -> dict[str, Any]:
         """The columns that every program reads (`pipeline.records.Example`)."""

@@ -12,6 +12,8 @@ from curation.models.policy import PolicyVersion
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
+    from curation.models.rules import ReviewRules
+
 
 class Role(models.TextChoices):
     OWNER = "owner"
@@ -65,6 +67,17 @@ class Project(models.Model):
         if not user.is_authenticated:
             return None
         return self.memberships.filter(user=user).values_list("role", flat=True).first()
+
+    @property
+    def review_rules(self) -> ReviewRules:
+        """How people review here; made with our defaults on first use."""
+        from curation.models.rules import ReviewRules
+
+        try:
+            return self.rules
+        except ReviewRules.DoesNotExist:
+            self.rules, _ = ReviewRules.objects.get_or_create(project=self)
+            return self.rules
 
     def category_names(self) -> dict[str, str]:
         """Names of the policy's categories by key, in the policy's order."""
