@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
-from curation.views import examples, guards, projects, releases, reviews, rounds
+from curation.views import accounts, examples, guards, projects, releases, reviews, rounds
 
 
 class Verb:
@@ -33,9 +33,10 @@ project = [
     path("rounds/start/", rounds.start, name="round-start"),
     path("rounds/<int:number>/", rounds.detail, name="round"),
     path("rounds/<int:number>/<verb:verb>", rounds.act, name="round-act"),
-    path("review/", reviews.desk, name="review"),
+    path("review/", reviews.index, name="review"),
     path("review/judge", reviews.judge, name="review-judge"),
     path("review/undo", reviews.undo, name="review-undo"),
+    path("review/bulk/", reviews.bulk, name="review-bulk"),
     path("guards/", guards.index, name="guards"),
     path("guards/<int:number>/", guards.detail, name="guard"),
     path("guards/<int:number>/promote", guards.promote, name="guard-promote"),
@@ -47,7 +48,9 @@ project = [
 urlpatterns = [
     path("", projects.home, name="home"),
     path("healthz", projects.healthz, name="healthz"),
-    path("login", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login", accounts.SignIn.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
+    path("settings/", accounts.settings, name="settings"),
+    path("words.js", accounts.words, name="javascript-catalog"),
     path("p/<slug:slug>/", include(project)),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from curation.models import Example, Project
+from curation.models import Example, Preferences, Project
 from curation.models.project import LEADS, REVIEWERS
 from curation.operations import jobs
 
@@ -21,6 +21,12 @@ NAVIGATION = (
 )
 MANY = 100  # waiting examples; counting further tells nobody more
 SECTIONS = {"example": "examples", "import": "examples", "round": "rounds", "guard": "guards", "release": "releases"}
+
+
+def look(request: HttpRequest) -> dict[str, str]:
+    """The theme that was chosen in this browser; nothing where the system decides."""
+    theme = request.COOKIES.get("theme", "")
+    return {"theme": theme if theme in Preferences.Theme.values and theme != Preferences.Theme.SYSTEM else ""}
 
 
 def chrome(request: HttpRequest) -> dict[str, Any]:
