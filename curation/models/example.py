@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Random
+from django.db.models.functions import Coalesce, Random
 from pgvector.django import VectorField
 
 from classifier.normalize import normalized_hash
@@ -38,6 +38,18 @@ class Split(models.TextChoices):
     EVALUATION = "evaluation"
 
 
+def _count(rows: models.QuerySet[Any]) -> Coalesce:
+    """How many rows a subquery about the outer example has."""
+    counted = rows.order_by().values("example").annotate(count=models.Count("pk")).values("count")
+    return Coalesce(models.Subquery(counted), 0)
+
+
+def _verdicts_of(reviewer: User) -> models.QuerySet[Any]:
+    from curation.models import Verdict
+
+    return Verdict.objects.current().filter(example=OuterRef("pk"), reviewer=reviewer)
+
+
 class ExampleQuerySet(StatefulQuerySet["Example"]):
     def visible_to(self, user: User) -> ExampleQuerySet:
         """Examples of projects that the user is a member of."""
@@ -49,11 +61,33 @@ class ExampleQuerySet(StatefulQuerySet["Example"]):
 
     def waiting_for(self, reviewer: User) -> ExampleQuerySet:
         """Examples this reviewer may still judge, the most informative first. Skipped ones stay with the others."""
-        from curation.models.review import Verdict
-
         member = Q(project__memberships__user=reviewer, project__memberships__role__in=REVIEWERS)
-        mine = Verdict.objects.current().filter(example=OuterRef("pk"), reviewer=reviewer)
-        return self.waiting().filter(member).exclude(Exists(mine))
+        return self.waiting().filter(member).unjudged_by(reviewer)
+
+    def unjudged_by(self, reviewer: User) -> ExampleQuerySet:
+        """Without what the reviewer has judged or skipped."""
+        return self.exclude(Exists(_verdicts_of(reviewer)))
+
+    def put_back_by(self, reviewer: User) -> ExampleQuerySet:
+        """What the reviewer skipped and did not judge since."""
+        mine, skip = _verdicts_of(reviewer), Q(decision="skip")
+        return self.filter(Exists(mine.filter(skip))).exclude(Exists(mine.exclude(skip)))
+
+    def not_held_by(self, reviewer: User) -> ExampleQuerySet:
+        """Without what lies in the reviewer's hand."""
+        from curation.models import Lease
+
+        return self.exclude(Exists(Lease.objects.open().filter(example=OuterRef("pk"), reviewer=reviewer)))
+
+    def with_free_slot(self, rules: ReviewRules) -> ExampleQuerySet:
+        """Those that one more person may judge: fewer than it needs hold or have judged them."""
+        from curation.models import Lease, Verdict
+
+        held = Lease.objects.open().filter(example=OuterRef("pk"), purpose="queue")
+        if rules.one_decides:
+            return self.exclude(Exists(held))
+        taken = _count(held) + _count(Verdict.objects.counted().filter(example=OuterRef("pk")))
+        return self.alias(taken=taken).filter(taken__lt=Coalesce("overlap", rules.overlap))
 
     def decided(self) -> ExampleQuerySet:
         """Examples with a trusted label: accepted ones, seeds among them."""

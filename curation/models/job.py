@@ -99,6 +99,7 @@ class Job(Stateful):
         RELEASE = "release"
         PRIORITIZE = "prioritize"  # puts what waits for people into the order that spends them best
         RESCORE = "rescore"  # measures edited texts again
+        AGREEMENT = "agreement"  # measures how far people agree
 
     class State(models.TextChoices):
         QUEUED = "queued"

@@ -116,6 +116,7 @@ class Verdict(models.Model):
         indexes = [
             models.Index(fields=["example", "id"]),
             models.Index(fields=["reviewer", "-id"]),
+            models.Index(fields=["reviewer", "created_at"], name="verdict_reviewer_time"),
         ]
         ordering = ["id"]
 

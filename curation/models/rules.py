@@ -83,3 +83,8 @@ class ReviewRules(models.Model):
 
     def __str__(self) -> str:
         return f"review rules of {self.project_id}"
+
+    @property
+    def one_decides(self) -> bool:
+        """The first verdict is enough, so nobody gets what somebody else holds."""
+        return self.consensus == self.Consensus.ONE
