@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
+from curation.api import api
 from curation.views import accounts, examples, guards, projects, releases, reviews, rounds
 
 
@@ -52,5 +53,6 @@ urlpatterns = [
     path("logout", LogoutView.as_view(), name="logout"),
     path("settings/", accounts.settings, name="settings"),
     path("words.js", accounts.words, name="javascript-catalog"),
+    path("api/v1/", api.urls),
     path("p/<slug:slug>/", include(project)),
 ]
