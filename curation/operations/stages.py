@@ -6,6 +6,7 @@ overtaken stores nothing, and a crash between two statements leaves everything a
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable
