@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -28,33 +28,33 @@ class Act:
 
 
 GROUPS = {
-    "decide": lazy("Decide"),
-    "mark": lazy("Change and mark"),
-    "read": lazy("Read"),
-    "move": lazy("Move"),
+    "decide": _("Decide"),
+    "mark": _("Change and mark"),
+    "read": _("Read"),
+    "move": _("Move"),
 }
 ACTS = (
-    Act("approve", "a", "decide", lazy("Approve: text and label are right")),
-    Act("reject", "r", "decide", lazy("Reject: should not be in the dataset")),
-    Act("reject-because", "w", "decide", lazy("Reject and say why")),
-    Act("relabel", "l", "decide", lazy("Relabel with several categories")),
-    Act("skip", "k", "decide", lazy("Skip: not for me")),
-    Act("escalate", "t", "decide", lazy("Hand to an adjudicator")),
-    Act("undo", "u", "decide", lazy("Take the last decision back")),
-    Act("unsure", "i", "mark", lazy("Say that you are not sure")),
-    Act("edit", "e", "mark", lazy("Edit the text")),
-    Act("flag", "f", "mark", lazy("Flag for the lead")),
-    Act("comment", "c", "mark", lazy("Comment")),
-    Act("hold", "h", "mark", lazy("Keep it for later")),
-    Act("reveal", "v", "read", lazy("Read what is veiled, while the key is held")),
-    Act("unfold", "m", "read", lazy("Show all of a long text")),
-    Act("diff", "d", "read", lazy("Compare with what it was written from")),
-    Act("similar", "s", "read", lazy("Similar examples that are decided")),
-    Act("policy", "p", "read", lazy("What the policy says")),
-    Act("next", "n", "move", lazy("Next one, without deciding")),
-    Act("back", "b", "move", lazy("The one before")),
-    Act("select", "x", "move", lazy("Choose a card, in bulk")),
-    Act("exit", "o", "move", lazy("Leave the desk, at any time")),
+    Act("approve", "a", "decide", _("Approve: text and label are right")),
+    Act("reject", "r", "decide", _("Reject: should not be in the dataset")),
+    Act("reject-because", "w", "decide", _("Reject and say why")),
+    Act("relabel", "l", "decide", _("Relabel with several categories")),
+    Act("skip", "k", "decide", _("Skip: not for me")),
+    Act("escalate", "t", "decide", _("Hand to an adjudicator")),
+    Act("undo", "u", "decide", _("Take the last decision back")),
+    Act("unsure", "i", "mark", _("Say that you are not sure")),
+    Act("edit", "e", "mark", _("Edit the text")),
+    Act("flag", "f", "mark", _("Flag for the lead")),
+    Act("comment", "c", "mark", _("Comment")),
+    Act("hold", "h", "mark", _("Keep it for later")),
+    Act("reveal", "v", "read", _("Read what is veiled, while the key is held")),
+    Act("unfold", "m", "read", _("Show all of a long text")),
+    Act("diff", "d", "read", _("Compare with what it was written from")),
+    Act("similar", "s", "read", _("Similar examples that are decided")),
+    Act("policy", "p", "read", _("What the policy says")),
+    Act("next", "n", "move", _("Next one, without deciding")),
+    Act("back", "b", "move", _("The one before")),
+    Act("select", "x", "move", _("Choose a card, in bulk")),
+    Act("exit", "o", "move", _("Leave the desk, at any time")),
 )
 NAMES = frozenset(act.name for act in ACTS)
 
@@ -80,13 +80,13 @@ def check(chosen: Mapping[str, str]) -> dict[str, str]:
     """
     for name, key in chosen.items():
         if name not in NAMES:
-            raise BadKeymap(name, _("There is no act of this name."))
+            raise BadKeymap(name, gettext("There is no act of this name."))
         _check_key(name, key)
     small = {name: key.lower() for name, key in chosen.items()}
     taken: dict[str, str] = {}
     for name, key in keys(small).items():
         if key and key in taken:
-            raise BadKeymap(name, _("The key %(key)s is taken twice. Choose another.") % {"key": key.upper()})
+            raise BadKeymap(name, gettext("The key %(key)s is taken twice. Choose another.") % {"key": key.upper()})
         taken[key] = name
     ours = {act.name: act.key for act in ACTS}
     return {name: key for name, key in small.items() if key != ours[name]}
@@ -94,4 +94,4 @@ def check(chosen: Mapping[str, str]) -> dict[str, str]:
 
 def _check_key(name: str, key: str) -> None:
     if key and not (len(key) == 1 and (key.isalpha() or key in SIGNS) and len(key.lower()) == len(key.upper()) == 1):
-        raise BadKeymap(name, _("A key is one letter, or one of %(signs)s") % {"signs": " ".join(sorted(SIGNS))})
+        raise BadKeymap(name, gettext("A key is one letter, or one of %(signs)s") % {"signs": " ".join(sorted(SIGNS))})

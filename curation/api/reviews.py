@@ -47,7 +47,7 @@ def claim(request: HttpRequest, slug: Slug, body: ClaimIn) -> dict[str, Any]:
     """What this person holds already comes first, so that a reload keeps it; then what waits for them."""
     project, user = project_of(request, slug), person(request)
     batch = get_object_or_404(project.batches, pk=body.batch, closed_at=None) if body.batch else None
-    hand = queue.claim(project, user, body.n, batch)
+    hand = queue.claim(project, user, body.n, batch, alike=body.bulk)
     pause = hand.pause
     if not hand.leases and pause is None:
         pause = wellbeing.explain(project, user, project.review_rules)

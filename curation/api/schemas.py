@@ -32,6 +32,7 @@ class In(Schema):
 class ClaimIn(In):
     n: Annotated[int, Field(ge=1, le=50)] = 6
     batch: ID | None = None
+    bulk: bool = Field(False, description="only what may be judged together with others")
 
 
 class Decided(In):

@@ -21,7 +21,7 @@ else:
     OfPreferences = forms.ModelForm  # Django's own class takes no parameter
 
 SELECT = {"class": "form-select"}
-NUMBER = {"class": "form-control", "inputmode": "numeric"}
+NUMBER = {"class": "form-control", "inputmode": "numeric", "placeholder": _("As the project has it")}
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class Seat:
     reviewer: User
     rules: ReviewRules
     care: wellbeing.Care = NO_LIMITS
+    alike: bool = False  # only what may be judged together with others
 
     @property
     def leases(self) -> LeaseQuerySet:
@@ -97,8 +98,11 @@ class Source:
     batch: Batch | None = None
 
 
-def claim(project: Project, reviewer: User, wanted: int, batch: Batch | None = None) -> Hand:
-    """Fill the reviewer's hand up to `wanted` items: what they hold already, then what waits for them."""
+def claim(project: Project, reviewer: User, wanted: int, batch: Batch | None = None, *, alike: bool = False) -> Hand:
+    """Fill the reviewer's hand up to `wanted` items: what they hold already, then what waits for them.
+
+    `alike` takes only what may be judged together with others.
+    """
     rules = project.review_rules
     if stop := wellbeing.pause(project, reviewer, rules):
         return Hand(pause=stop)
@@ -108,7 +112,7 @@ def claim(project: Project, reviewer: User, wanted: int, batch: Batch | None = N
         missing = min(wanted, MOST) - len(held)
         if missing <= 0:
             return Hand(held)
-        seat = Seat(project, reviewer, rules, wellbeing.care_for(project, reviewer, rules))
+        seat = Seat(project, reviewer, rules, wellbeing.care_for(project, reviewer, rules), alike)
         return Hand(held + _take(seat, missing, batch))
 
 
@@ -177,6 +181,8 @@ def _open_to(seat: Seat, found: ExampleQuerySet, *, order: str = "", skipped: bo
     """Of these, what this person may judge now, in order; `skipped`: what they put back for later, instead."""
     free = found.with_free_slot(seat.rules).not_held_by(seat.reviewer)
     free = free.put_back_by(seat.reviewer) if skipped else free.unjudged_by(seat.reviewer)
+    if seat.alike and not seat.rules.bulk_adversarial:
+        free = free.exclude(origin=Example.Origin.ADVERSARIAL)
     if seat.care.avoid:
         free = free.exclude(proposed_categories__overlap=list(seat.care.avoid))
     return free.order_by(*ORDERS[ReviewRules.Order(order or seat.rules.order)])

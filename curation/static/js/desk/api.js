@@ -46,14 +46,16 @@ export class Api {
 
   async read(response) {
     const { status } = response;
-    if (status === 401 || status === 403 || response.type === "opaqueredirect") throw new SignedOut();
+    if (status === 401 || response.type === "opaqueredirect") throw new SignedOut();
     if (status === 408 || status === 425 || status === 429 || status >= 500) throw new Unreached(`status ${status}`);
     let answer = {};
     try {
       answer = status === 204 ? {} : await response.json();
     } catch (error) {
+      if (status === 403) throw new SignedOut();
       throw new Unreached(String(error)); // cut off half-way: the act may have happened, so ask again with the same key
     }
+    if (status === 403 && /csrf/i.test(answer.message ?? "")) throw new SignedOut(); // signed in anew elsewhere: this page is old
     if (!response.ok) throw new Refusal(status, answer);
     return answer;
   }

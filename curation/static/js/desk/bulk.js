@@ -143,8 +143,7 @@ async function undo() {
   try {
     if (!unsent || !(await outbox.cancel(unsent.key))) {
       if (unsent) return; // taken back as soon as it has arrived
-      const answer = await api.post("bulk/undo");
-      if (answer.count === 0) { say(gettext("Nothing to take back.")); return; }
+      await api.post("bulk/undo");
     }
     queue.judged.clear();
     await queue.fetchMore(size);

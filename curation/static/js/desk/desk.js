@@ -54,12 +54,19 @@ function show() {
     shown = item;
     view.show(item);
     byId("unsure").setAttribute("aria-pressed", "false");
+    openSheet(false);
     clock.start();
     if (item) arrive(item);
     else pauses.showVoid(queue, outbox);
   }
   byId("void").hidden = item !== null;
   drawRail();
+}
+
+/** On a narrow screen: the rest of the decision, above the two main keys. */
+function openSheet(isOpen) {
+  byId("decide").classList.toggle("is-open", isOpen);
+  byId("more").setAttribute("aria-expanded", String(isOpen));
 }
 
 function arrive(item) {
@@ -196,10 +203,7 @@ document.addEventListener("click", (event) => {
 });
 byId("panel-diff").addEventListener("toggle", () => { if (byId("panel-diff").open && queue.current && veil.wasRead) view.drawDiff(queue.current); });
 byId("panel-policy").addEventListener("toggle", () => { if (byId("panel-policy").open && queue.current) view.drawPolicy(queue.current.proposed.categories); });
-byId("more").addEventListener("click", () => {
-  const isOpen = byId("decide").classList.toggle("is-open");
-  byId("more").setAttribute("aria-expanded", String(isOpen));
-});
+byId("more").addEventListener("click", () => openSheet(!byId("decide").classList.contains("is-open")));
 byId("void-again").addEventListener("click", () => { queue.pause = null; queue.fill(outbox.waiting.length); });
 
 function problem(title, text = "") { notice("attempt", { title, text }); }
@@ -239,12 +243,13 @@ clock.addEventListener("beat", ({ detail }) => {
   const item = queue.current;
   if (!item) return;
   const left = Math.max(0, Math.round((item.expires - Date.now()) / 1000));
-  byId("lease").textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  byId("lease").textContent = fill(gettext("yours for %(time)s"), { time: `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` });
   if (detail.isActive) queue.renew(config.lease_seconds * RENEW_BELOW);
 });
 
 keymap.print(document);
 byId("keys-mode").textContent = { alt: gettext("Each together with Alt."), off: gettext("Keys are off in your settings; the buttons do the same.") }[keymap.mode] ?? "";
+document.querySelector("noscript")?.remove(); // its form holds the text, which a veil may cover
 byId("desk").hidden = false;
 await outbox.open();
 for (const entry of outbox.lost) showLost(entry, entry.problem);

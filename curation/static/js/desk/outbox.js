@@ -165,7 +165,8 @@ export class Outbox extends EventTarget {
 
   async confirmed(entry, answer) {
     if (entry.withdraw) {
-      const item = await this.api.post(entry.path === "bulk" ? "bulk/undo" : "undo", { verdict: answer.verdict });
+      const item = await (entry.path === "bulk"
+        ? this.api.post("bulk/undo", { bulk: answer.bulk }) : this.api.post("undo", { verdict: answer.verdict }));
       await this.forget(entry);
       this.tell("withdrawn", { entry, item });
       return;
