@@ -24,6 +24,7 @@ class Role(models.TextChoices):
 
 
 LEADS = (Role.OWNER, Role.LEAD)
+ADJUDICATORS = (*LEADS, Role.ADJUDICATOR)
 REVIEWERS = (Role.OWNER, Role.LEAD, Role.ANNOTATOR, Role.ADJUDICATOR)
 
 
@@ -41,6 +42,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def led_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """Projects whose rounds, imports, guards and releases the user may steer."""
         return self.for_roles(user, LEADS)
+
+    def adjudicated_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
+        """Projects whose disputes the user may settle."""
+        return self.for_roles(user, ADJUDICATORS)
 
     def reviewed_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """Projects whose examples the user may judge."""

@@ -85,6 +85,11 @@ class ReviewRules(models.Model):
         return f"review rules of {self.project_id}"
 
     @property
+    def one_gold_in(self) -> int:
+        """One text in how many is a known question, on average; 0 where none is."""
+        return round(1 / self.gold_rate) if self.gold_rate else 0
+
+    @property
     def one_decides(self) -> bool:
         """The first verdict is enough, so nobody gets what somebody else holds."""
         return self.consensus == self.Consensus.ONE
