@@ -90,6 +90,8 @@ DATABASES = {"default": _database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
+AUTHENTICATION_BACKENDS = ["curation.people.Accounts"]
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # the row is the truth, Redis saves asking for it
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
@@ -27,7 +28,8 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(Refused)
     def refused(request: HttpRequest, no: Refused) -> HttpResponse:
-        body = {"code": no.code, "message": f"{no.message} {no.remedy}".strip(), **no.facts}
+        said = " ".join(gettext(part) for part in (no.message, no.remedy) if part)
+        body = {"code": no.code, "message": said, **no.facts}
         return answer(request, STATUS.get(no.code, 409), body | ({"field": no.field} if no.field else {}))
 
     @api.exception_handler(ValidationError)

@@ -23,7 +23,7 @@ def items_of(project: Project, reviewer: User, leases: Sequence[Lease]) -> list[
         return []
     rows = {lease.pk: lease for lease in _loaded([lease.pk for lease in leases])}
     findings = _findings(lease.example_id for lease in leases)
-    severities = dict(project.policy_version.categories.values_list("key", "severity"))
+    severities = {one.key: one.severity for one in project.policy_version.taxonomy}
     veil = veil_severity(project, reviewer)
     shown = []
     for row in (rows[lease.pk] for lease in leases if lease.pk in rows):
@@ -71,8 +71,9 @@ def _facts(row: Any, project: Project) -> dict[str, Any]:
 
 def veil_severity(project: Project, reviewer: User) -> int:
     """From which severity on a text is veiled for this person: their own choice, else the project's."""
-    own = Preferences.objects.filter(user=reviewer).values_list("veil_severity", flat=True).first()
-    return project.review_rules.veil_severity if own is None else own
+    own = Preferences.of(reviewer)
+    chosen = own.veil_severity if own else None
+    return project.review_rules.veil_severity if chosen is None else chosen
 
 
 def counts(project: Project, reviewer: User) -> dict[str, Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from curation.models.project import Project
 from curation.models.rules import NEVER
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class Preferences(models.Model):
@@ -46,6 +51,12 @@ class Preferences(models.Model):
 
     def __str__(self) -> str:
         return f"preferences of user {self.user_id}"
+
+    @classmethod
+    def of(cls, user: User) -> Preferences | None:
+        """What the user chose; None where they chose nothing yet. Asks the database once at most."""
+        found: Preferences | None = getattr(user, "preferences", None)
+        return found
 
 
 class OptOut(models.Model):

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+USE_UP = """
+UPDATE curation_lease SET closed_at = statement_timestamp(), ended = %(how)s
+WHERE example_id = %(example)s AND reviewer_id = %(reviewer)s AND closed_at IS NULL
+AND (%(lease)s::bigint IS NULL OR id = %(lease)s) RETURNING *
+"""
+
+
 class Purpose(models.TextChoices):
     QUEUE = "queue"
     GOLD = "gold"
@@ -107,6 +114,11 @@ class LeaseQuerySet(models.QuerySet["Lease"]):
     def end(self, how: str) -> int:
         """Close what is open of the set; return how many."""
         return self.open().update(closed_at=Now(), ended=how)
+
+    def use_up(self, example: Example, reviewer: User, how: str, pk: int | None = None) -> Lease | None:
+        """Close the reviewer's open lease on the example, this one where one is named; return it, or None."""
+        values = {"example": example.pk, "reviewer": reviewer.pk, "how": how, "lease": pk}
+        return next(iter(self.raw(USE_UP, values)), None)
 
     def extend(self, seconds: int, **changes: Any) -> int:
         """Let what is live of the set run for `seconds` from now; return how many."""

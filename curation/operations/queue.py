@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from curation.models import (
     Batch,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 NO_LIMITS = wellbeing.Care()
 MOST = 50  # items in one hand, bulk included
-LOST = "This one was already taken by someone else."
+LOST = gettext_noop("This one was already taken by someone else.")
 ORDERS = {
     ReviewRules.Order.INFORMATIVE: ("-priority", "pk"),
     ReviewRules.Order.OLDEST: ("pk",),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_noop
 
 from curation.models import BulkAct, Example, IllegalMove, Lease, Project, Purpose, ReviewRules, Verdict
 from curation.models.example import Label
@@ -23,10 +24,10 @@ from curation.operations import Refused, adjudication, agreement, gold, queue
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-TAKEN = "This one was already decided by someone else."
+TAKEN = gettext_noop("This one was already decided by someone else.")
 UNDO_DEPTH = 10
-NEXT = "The next one is already there."
-KEPT = "What you wrote is kept as a draft."
+NEXT = gettext_noop("The next one is already there.")
+KEPT = gettext_noop("What you wrote is kept as a draft.")
 Decision = Verdict.Decision
 DECISIONS = (Decision.ACCEPT, Decision.REJECT, Decision.RELABEL, Decision.SKIP, Decision.ESCALATE)
 
@@ -82,9 +83,12 @@ def submit(project: Project, reviewer: User, example_id: int, answer: Answer) ->
     try:
         with transaction.atomic():
             example = locked(project, example_id)
-            if (before := _replay(example, reviewer, answer)) is not None:
+            ended = Lease.End.SKIPPED if answer.decision == Decision.SKIP else Lease.End.VERDICT
+            lease = Lease.objects.use_up(example, reviewer, ended, answer.lease)
+            # A verdict that is sent again finds its lease used up, so only then it is looked for.
+            if lease is None and (before := _replay(example, reviewer, answer)) is not None:
                 return before
-            return _store(example, reviewer, answer)
+            return _store(example, reviewer, answer, lease or _late(example, reviewer, answer, ended))
     except IntegrityError as error:
         if "a_key_is_one_verdict" in str(error):  # the same key at the same moment, for another example
             raise _reused() from None
@@ -114,9 +118,8 @@ def _reused() -> Refused:
     )  # fmt: skip
 
 
-def _store(example: Example, reviewer: User, answer: Answer) -> Verdict:
+def _store(example: Example, reviewer: User, answer: Answer, lease: Lease) -> Verdict:
     label, categories = _meaning(example, answer.decision, answer.label, answer.categories)
-    lease = _lease(example, reviewer, answer)
     if answer.version is not None and answer.version != example.version:
         raise stale(example)
     told = gold.feedback(lease, answer.decision, label, categories) if lease.purpose != Purpose.QUEUE else None
@@ -127,10 +130,8 @@ def _store(example: Example, reviewer: User, answer: Answer) -> Verdict:
         lease=lease, bulk=answer.bulk, idempotency_key=answer.key,
         body_hash=answer.body_hash(example.pk) if answer.key else "", policy_version=example.project.policy_version,
     )  # fmt: skip
-    ended = Lease.End.SKIPPED if answer.decision == Decision.SKIP else Lease.End.VERDICT
-    Lease.objects.filter(pk=lease.pk).end(ended)
     if lease.purpose == Purpose.QUEUE:
-        _settle(example, verdict, lease)
+        _settle(example, verdict)
     verdict.answer = {"state": _state(example, verdict), "feedback": told}
     verdict.save(force_insert=True)
     if lease.purpose != Purpose.QUEUE:
@@ -187,15 +188,14 @@ def _relabelled(example: Example, label: str | None, categories: Sequence[str]) 
     return Label.UNSAFE, [key for key in known if key in categories]
 
 
-def _lease(example: Example, reviewer: User, answer: Answer) -> Lease:
-    """The lease that the verdict is given under; a late one, or none at all, is good while nobody took the slot."""
-    mine = Lease.objects.filter(example=example, reviewer=reviewer)
-    named = mine.filter(pk=answer.lease).first() if answer.lease is not None else mine.open().first()
-    if named is not None and named.closed_at is None:
-        return named
+def _late(example: Example, reviewer: User, answer: Answer, ended: str) -> Lease:
+    """A lease that is over, or none at all, is good while nobody took the slot."""
+    named = Lease.objects.filter(example=example, reviewer=reviewer, pk=answer.lease or 0).first()
     if named is not None and named.purpose != Purpose.QUEUE:
         return _late_answer(named)
-    return _take_slot(example, reviewer)
+    lease = _take_slot(example, reviewer)
+    Lease.objects.filter(pk=lease.pk).end(ended)
+    return lease
 
 
 def _late_answer(lease: Lease) -> Lease:
@@ -216,26 +216,21 @@ def _take_slot(example: Example, reviewer: User) -> Lease:
     return granted[0]
 
 
-def _settle(example: Example, verdict: Verdict, lease: Lease) -> None:
+def _settle(example: Example, verdict: Verdict) -> None:
     """Move the example where the verdicts on it lead, this one among them."""
     reviewer, rules = verdict.reviewer, example.project.review_rules
     if example.state != Example.State.QUEUED:
         raise Refused(TAKEN, NEXT, code="lease-lost")
     if verdict.decision == Decision.SKIP:
         if rules.skip_rule == ReviewRules.SkipRule.RETIRE:
-            _move(example, agreement.Outcome(Example.State.RETIRED), reviewer, "skipped", lease)
+            example.settle(Example.State.RETIRED, "", [], reviewer, "skipped")
         return
     others = [] if rules.one_decides else list(Verdict.objects.counted().filter(example=example))
     outcome = agreement.fold(rules, [*others, verdict], example.overlap)
     if outcome is not None:
-        _move(example, outcome, reviewer, "", lease)
+        example.settle(outcome.state, outcome.label, outcome.categories, reviewer)
     if example.state == Example.State.DISPUTED:
         adjudication.open_for(example, reviewer if verdict.decision == Decision.ESCALATE else None)
-
-
-def _move(example: Example, outcome: agreement.Outcome, by: User | None, note: str, lease: Lease) -> None:
-    example.move_to(outcome.state, by=by, note=note, label=outcome.label, categories=list(outcome.categories))
-    queue.close_others(example, but=lease)
 
 
 def standing(reviewer: User, project: Project) -> VerdictQuerySet:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from django.db.models import F, FloatField, Max, Min, Sum, Window
 from django.db.models.functions import Coalesce, Lag, Least
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from curation.models import Lease, OptOut, Preferences, Project, ReviewRules, Standing, Verdict
 from curation.models.project import LEADS
@@ -32,11 +33,11 @@ UNTRACKED = 120.0  # seconds that a decision counts at most where only the clock
 RECENT = 60  # verdicts that tell what somebody just read
 ACTIVE = Coalesce("active_seconds", Least(Coalesce("seconds", 0.0), UNTRACKED), output_field=FloatField())
 
-PAUSED = "A lead will talk with you before you go on: several known questions were answered differently. {reason}"
-EXAM = "Before the first text there is a short exam. You find it under Quality, Exams."
-BUDGET = "That is enough for today: {minutes} minutes of reading. Everything you did is saved."
-BREAK = "You have been reading for {minutes} minutes. A few minutes away do good; nothing is lost."
-LIMIT = "What is left is hard to read, and you have had your share. After a break, or tomorrow, there is more."
+PAUSED = _("A lead will talk with you before you go on: several known questions were answered differently. {reason}")
+EXAM = _("Before the first text there is a short exam. You find it under Quality, Exams.")
+BUDGET = _("That is enough for today: {minutes} minutes of reading. Everything you did is saved.")
+BREAK = _("You have been reading for {minutes} minutes. A few minutes away do good; nothing is lost.")
+LIMIT = _("What is left is hard to read, and you have had your share. After a break, or tomorrow, there is more.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def stricter(project: int, own: int | None) -> int:
 
 
 def limits_for(reviewer: User, rules: ReviewRules) -> Limits:
-    return Limits.of(rules, Preferences.objects.filter(user=reviewer).first())
+    return Limits.of(rules, Preferences.of(reviewer))
 
 
 # Stops and nudges
@@ -95,7 +96,7 @@ def pause(project: Project, reviewer: User, rules: ReviewRules) -> Pause | None:
     if standing is not None and standing.is_paused:
         return Pause("paused", PAUSED.format(reason=standing.reason).strip())
     if rules.exam_required and project.role_of(reviewer) not in LEADS and exams.has_none(project, reviewer, rules):
-        return Pause("exam", EXAM)
+        return Pause("exam", str(EXAM))
     budget = limits_for(reviewer, rules).daily_budget_minutes
     if budget and spent_today(reviewer) >= budget * 60:
         return Pause("budget", BUDGET.format(minutes=budget))
@@ -113,7 +114,7 @@ def nudge(reviewer: User, rules: ReviewRules) -> Pause | None:
 
 def explain(project: Project, reviewer: User, rules: ReviewRules) -> Pause | None:
     """Why the queue may have found nothing although something waits: a limit held."""
-    return Pause("limit", LIMIT) if care_for(project, reviewer, rules).severe_left == 0 else None
+    return Pause("limit", str(LIMIT)) if care_for(project, reviewer, rules).severe_left == 0 else None
 
 
 def sitting_since(reviewer: User, back: timedelta) -> datetime | None:
@@ -164,8 +165,7 @@ def care_for(project: Project, reviewer: User, rules: ReviewRules) -> Care:
 
 def severe_keys(project: Project) -> frozenset[str]:
     """Categories that count as severe here."""
-    worst = project.policy_version.categories.filter(severity__gte=SEVERE)
-    return frozenset(worst.values_list("key", flat=True))
+    return frozenset(one.key for one in project.policy_version.taxonomy if one.severity >= SEVERE)
 
 
 @dataclass(frozen=True, slots=True)
