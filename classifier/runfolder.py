@@ -81,6 +81,11 @@ class RunFolder:
         rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
         return rows
 
+    def metrics(self) -> dict[str, Any]:
+        """Read the figures that a program left."""
+        metrics: dict[str, Any] = json.loads((self / "metrics.json").read_text(encoding="utf-8"))
+        return metrics
+
     def write_request(self, request: Mapping[str, Any]) -> None:
         """Write `request.json`, making the folder where it is missing."""
         self.path.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
-from curation.views import examples, guards, projects, releases, reviews, rounds
+from curation.api import api
+from curation.views import (
+    accounts,
+    adjudications,
+    agreement,
+    examples,
+    gold,
+    guards,
+    people,
+    projects,
+    releases,
+    reviews,
+    rounds,
+    rules,
+)
 
 
 class Verb:
@@ -33,9 +47,24 @@ project = [
     path("rounds/start/", rounds.start, name="round-start"),
     path("rounds/<int:number>/", rounds.detail, name="round"),
     path("rounds/<int:number>/<verb:verb>", rounds.act, name="round-act"),
-    path("review/", reviews.desk, name="review"),
+    path("review/", reviews.index, name="review"),
     path("review/judge", reviews.judge, name="review-judge"),
     path("review/undo", reviews.undo, name="review-undo"),
+    path("review/bulk/", reviews.bulk, name="review-bulk"),
+    path("quality/", agreement.index, name="quality"),
+    path("quality/compute", agreement.compute, name="quality-compute"),
+    path("quality/disputes/", adjudications.index, name="quality-disputes"),
+    path("quality/disputes/<int:pk>/", adjudications.detail, name="quality-dispute"),
+    path("quality/known/", gold.index, name="quality-gold"),
+    path("quality/known/take", gold.take, name="quality-gold-take"),
+    path("quality/known/write/", gold.write, name="quality-gold-write"),
+    path("quality/known/<int:pk>/switch", gold.switch, name="quality-gold-switch"),
+    path("quality/exams/", gold.exams, name="quality-exams"),
+    path("quality/exams/<slug:category>/", gold.exam, name="quality-exam"),
+    path("quality/people/", people.index, name="quality-people"),
+    path("quality/people/<int:pk>/", people.detail, name="quality-person"),
+    path("quality/people/<int:pk>/resume", people.resume, name="quality-resume"),
+    path("quality/rules/", rules.edit, name="quality-rules"),
     path("guards/", guards.index, name="guards"),
     path("guards/<int:number>/", guards.detail, name="guard"),
     path("guards/<int:number>/promote", guards.promote, name="guard-promote"),
@@ -47,7 +76,10 @@ project = [
 urlpatterns = [
     path("", projects.home, name="home"),
     path("healthz", projects.healthz, name="healthz"),
-    path("login", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login", accounts.SignIn.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
+    path("settings/", accounts.settings, name="settings"),
+    path("words.js", accounts.words, name="javascript-catalog"),
+    path("api/v1/", api.urls),
     path("p/<slug:slug>/", include(project)),
 ]

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 
-from curation.models import Category, Example, Membership, Policy, PolicyVersion, Project
+from curation.models import (
+    Category,
+    Example,
+    GoldQuestion,
+    Lease,
+    Membership,
+    PersonalToken,
+    Policy,
+    PolicyVersion,
+    Project,
+    ReviewRules,
+    Verdict,
+)
 
 _numbers = count(1)
 CATEGORIES = ("fraud", "hate", "child-exploitation")
@@ -63,3 +77,40 @@ def make_seeds(project: Project, pairs: int) -> list[Example]:
                 )
             )  # fmt: skip
     return made
+
+
+def make_rules(project: Project, **fields: Any) -> ReviewRules:
+    rules, _ = ReviewRules.objects.update_or_create(project=project, defaults=fields)
+    project.rules = rules
+    return rules
+
+
+def make_lease(example: Example, reviewer: User, seconds: float = 900, **fields: Any) -> Lease:
+    """A lease that ends in so many seconds; a negative number has run out already."""
+    defaults: dict[str, Any] = {"project": example.project, "expires_at": Now() + timedelta(seconds=seconds)}
+    return Lease.objects.create(example=example, reviewer=reviewer, **{**defaults, **fields})
+
+
+def make_verdict(example: Example, reviewer: User, decision: str = "accept", **fields: Any) -> Verdict:
+    """A verdict alone: the example does not move with it."""
+    meant = decision in ("accept", "relabel")
+    defaults: dict[str, Any] = {
+        "maker": "person", "policy_version": example.project.policy_version,
+        "label": example.proposed_label if meant else "",
+        "categories": example.proposed_categories if meant else [],
+    }  # fmt: skip
+    return Verdict.objects.create(example=example, reviewer=reviewer, decision=decision, **{**defaults, **fields})
+
+
+def make_gold(example: Example, **fields: Any) -> GoldQuestion:
+    defaults: dict[str, Any] = {
+        "project": example.project, "label": example.current_label, "categories": example.current_categories,
+        "source": "lead",
+    }  # fmt: skip
+    return GoldQuestion.objects.create(example=example, **{**defaults, **fields})
+
+
+def make_token(user: User, **fields: Any) -> str:
+    """A personal token's secret."""
+    defaults: dict[str, Any] = {"name": "script", "scopes": ["review"], "expires_at": None}
+    return PersonalToken.objects.issue(user, **{**defaults, **fields})[0]

@@ -1,34 +1,57 @@
 """The domain, a module per aggregate."""
 
+from curation.models.adjudication import Adjudication
 from curation.models.audit import AuditEntry, Move
 from curation.models.example import Example, Finding
+from curation.models.gold import ExamAttempt, GoldQuestion, Standing
 from curation.models.guard import Evaluation, EvaluationSet, Guard
 from curation.models.job import Job
 from curation.models.policy import Category, Policy, PolicyVersion
+from curation.models.preferences import OptOut, Preferences
 from curation.models.project import Membership, Project
+from curation.models.queue import Assignment, Batch, BatchItem, Lease, Purpose
 from curation.models.release import Release
-from curation.models.review import Verdict
+from curation.models.review import BulkAct, Comment, Flag, Revision, Verdict
 from curation.models.round import Recipe, Round
+from curation.models.rules import ReviewRules
 from curation.models.states import IllegalMove, Stateful
+from curation.models.token import PersonalToken
 
 __all__ = [
+    "Adjudication",
+    "Assignment",
     "AuditEntry",
+    "Batch",
+    "BatchItem",
+    "BulkAct",
     "Category",
+    "Comment",
     "Evaluation",
     "EvaluationSet",
+    "ExamAttempt",
     "Example",
     "Finding",
+    "Flag",
+    "GoldQuestion",
     "Guard",
     "IllegalMove",
     "Job",
+    "Lease",
     "Membership",
     "Move",
+    "OptOut",
+    "PersonalToken",
     "Policy",
     "PolicyVersion",
+    "Preferences",
     "Project",
+    "Purpose",
     "Recipe",
     "Release",
+    "ReviewRules",
+    "Revision",
     "Round",
+    "Standing",
     "Stateful",
     "Verdict",
 ]

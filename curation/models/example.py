@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection, models
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce, Random
 from pgvector.django import VectorField
 
 from classifier.normalize import normalized_hash
 from curation.models.project import REVIEWERS, Project, Role
-from curation.models.states import Stateful, StatefulQuerySet
+from curation.models.states import IllegalMove, Stateful, StatefulQuerySet
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+    from curation.models.rules import ReviewRules
+
 MAX_TEXT = 32_000  # characters; longer texts are refused at the door, with their line number
 EMBEDDING_SIZE = 384  # all-MiniLM-L6-v2
+
+
+SETTLE = """
+WITH moved AS (
+    UPDATE curation_example SET state = %(new)s, label = %(label)s, categories = %(categories)s::varchar[]
+    WHERE id = %(example)s AND state = %(old)s RETURNING id
+), freed AS (
+    UPDATE curation_lease SET closed_at = statement_timestamp(), ended = 'released'
+    WHERE example_id = %(example)s AND purpose = 'queue' AND closed_at IS NULL
+)
+INSERT INTO curation_move (subject, scope, old, new, count, by_id, at, note)
+SELECT %(subject)s, '', %(old)s, %(new)s, 1, %(by)s, statement_timestamp(), %(note)s FROM moved
+"""
+IN_POOL = Q(state="queued", reserved=False)
+STALE = Q(version__gt=F("scored_version"))  # edited since it was measured
 
 
 class Label(models.TextChoices):
@@ -31,6 +50,28 @@ class Split(models.TextChoices):
     EVALUATION = "evaluation"
 
 
+class Probe(Exists):
+    """An EXISTS that PostgreSQL answers row by row, from an index.
+
+    It would rather join with all of a reviewer's verdicts when it believes the table to be small, and the statistics of
+    a busy queue are always old. OFFSET 0 keeps it from that.
+    """
+
+    template = "EXISTS(%(subquery)s OFFSET 0)"
+
+
+def _count(rows: models.QuerySet[Any]) -> Coalesce:
+    """How many rows a subquery about the outer example has."""
+    counted = rows.order_by().values("example").annotate(count=models.Count("pk")).values("count")
+    return Coalesce(models.Subquery(counted), 0)
+
+
+def _verdicts_of(reviewer: User) -> models.QuerySet[Any]:
+    from curation.models import Verdict
+
+    return Verdict.objects.current().filter(example=OuterRef("pk"), reviewer=reviewer)
+
+
 class ExampleQuerySet(StatefulQuerySet["Example"]):
     def visible_to(self, user: User) -> ExampleQuerySet:
         """Examples of projects that the user is a member of."""
@@ -42,11 +83,33 @@ class ExampleQuerySet(StatefulQuerySet["Example"]):
 
     def waiting_for(self, reviewer: User) -> ExampleQuerySet:
         """Examples this reviewer may still judge, the most informative first. Skipped ones stay with the others."""
-        from curation.models.review import Verdict
-
         member = Q(project__memberships__user=reviewer, project__memberships__role__in=REVIEWERS)
-        mine = Verdict.objects.current().filter(example=OuterRef("pk"), reviewer=reviewer)
-        return self.waiting().filter(member).exclude(Exists(mine))
+        return self.waiting().filter(member).unjudged_by(reviewer)
+
+    def unjudged_by(self, reviewer: User) -> ExampleQuerySet:
+        """Without what the reviewer has judged or skipped."""
+        return self.exclude(Probe(_verdicts_of(reviewer)))
+
+    def put_back_by(self, reviewer: User) -> ExampleQuerySet:
+        """What the reviewer skipped and did not judge since."""
+        mine, skip = _verdicts_of(reviewer), Q(decision="skip")
+        return self.filter(Probe(mine.filter(skip))).exclude(Probe(mine.exclude(skip)))
+
+    def not_held_by(self, reviewer: User) -> ExampleQuerySet:
+        """Without what lies in the reviewer's hand."""
+        from curation.models import Lease
+
+        return self.exclude(Probe(Lease.objects.open().filter(example=OuterRef("pk"), reviewer=reviewer)))
+
+    def with_free_slot(self, rules: ReviewRules) -> ExampleQuerySet:
+        """Those that one more person may judge: fewer than it needs hold or have judged them."""
+        from curation.models import Lease, Verdict
+
+        held = Lease.objects.open().filter(example=OuterRef("pk"), purpose="queue")
+        if rules.one_decides:
+            return self.exclude(Probe(held))
+        taken = _count(held) + _count(Verdict.objects.counted().filter(example=OuterRef("pk")))
+        return self.alias(taken=taken).filter(taken__lt=Coalesce("overlap", rules.overlap))
 
     def decided(self) -> ExampleQuerySet:
         """Examples with a trusted label: accepted ones, seeds among them."""
@@ -67,6 +130,7 @@ class Example(Stateful):
         ACCEPTED = "accepted"
         REJECTED = "rejected"
         DISPUTED = "disputed"
+        RETIRED = "retired"  # taken out of the queue undecided: by a lead, or by a skip where the project says so
 
     class Origin(models.TextChoices):
         SEED = "seed"
@@ -78,11 +142,12 @@ class Example(Stateful):
     MOVES = {
         State.NEW: (State.FILTERED, State.QUEUED),
         State.FILTERED: (State.QUEUED,),
-        State.QUEUED: (State.ACCEPTED, State.REJECTED, State.DISPUTED),
-        State.DISPUTED: (State.ACCEPTED, State.REJECTED),
-        # Undo: the verdict is withdrawn, so the example waits again.
+        State.QUEUED: (State.ACCEPTED, State.REJECTED, State.DISPUTED, State.RETIRED),
+        # Back to the queue by undo: a verdict is withdrawn, so the example waits again.
+        State.DISPUTED: (State.ACCEPTED, State.REJECTED, State.RETIRED, State.QUEUED),
         State.ACCEPTED: (State.QUEUED,),
         State.REJECTED: (State.QUEUED,),
+        State.RETIRED: (State.QUEUED,),
     }
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="examples")
@@ -90,7 +155,9 @@ class Example(Stateful):
         "curation.Round", null=True, blank=True, on_delete=models.PROTECT, related_name="examples",
         help_text="the round whose candidates it joined; none for imported ones",
     )  # fmt: skip
-    text = models.TextField()
+    text = models.TextField(help_text="as it reads now; its revisions keep how it read before")
+    version = models.PositiveIntegerField(default=1, help_text="counts edits; an edit names the one that it saw")
+    scored_version = models.PositiveIntegerField(default=1, help_text="of the text that scores and embedding are of")
     text_hash = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the normalized text")
     language = models.CharField(max_length=8, default="en")
     origin = models.CharField(max_length=12, choices=Origin.choices)
@@ -114,6 +181,12 @@ class Example(Stateful):
     categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)
 
     priority = models.FloatField(default=0.0, help_text="higher is seen earlier")
+    priority_reason = models.CharField(max_length=120, blank=True, help_text="why it comes early, for the reviewer")
+    overlap = models.PositiveSmallIntegerField(
+        null=True, help_text="verdicts it needs; none: as the project's rules say"
+    )
+    reserved = models.BooleanField(default=False, help_text="an open batch keeps it for the people that it names")
+    draw = models.FloatField(db_default=Random(), editable=False, help_text="its place in the random order")
     embedding = VectorField(dimensions=EMBEDDING_SIZE, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -132,6 +205,11 @@ class Example(Stateful):
         ]
         indexes = [
             models.Index(fields=["project", "state", "-priority", "id"], name="example_queue"),
+            # The queue in each of its orders, without what a batch keeps for some: a claim reads the first entries.
+            models.Index(fields=["project", "-priority", "id"], condition=IN_POOL, name="example_pool"),
+            models.Index(fields=["project", "id"], condition=IN_POOL, name="example_pool_oldest"),
+            models.Index(fields=["project", "draw", "id"], condition=IN_POOL, name="example_pool_random"),
+            models.Index(fields=["project"], condition=STALE, name="example_stale"),
             models.Index(fields=["project", "-id"], name="example_newest"),
             models.Index(fields=["project", "family"], name="example_family"),
             models.Index(fields=["project", "text_hash"], name="example_hash"),
@@ -167,6 +245,26 @@ class Example(Stateful):
             chain.append(at)
             at = at.parent
         return chain
+
+    def settle(self, new: str, label: str, categories: Sequence[str], by: User | None, note: str = "") -> None:
+        """Leave the queue: state, label, audit row and the end of every lease on it, in one statement.
+
+        Every verdict comes by here, so it is not four. The caller holds the row's lock.
+        """
+        self.check_edge(str(self.state), new)
+        values: dict[str, Any] = {
+            "example": self.pk, "subject": self.subject, "old": self.state, "new": new, "label": label,
+            "categories": list(categories), "by": by and by.pk, "note": note[:500],
+        }  # fmt: skip
+        with connection.cursor() as cursor:
+            cursor.execute(SETTLE, values)
+            if not cursor.rowcount:
+                raise IllegalMove(f"{self} is no longer {self.state}")
+        self.state, self.label, self.categories = new, label, list(categories)
+
+    def needed(self, rules: ReviewRules) -> int:
+        """How many people's verdicts decide it."""
+        return self.overlap or rules.overlap
 
     def to_row(self) -> dict[str, Any]:
         """The columns that every program reads (`pipeline.records.Example`)."""

@@ -97,6 +97,9 @@ class Job(Stateful):
         EVALUATE = "evaluate"
         ATTACK = "attack"
         RELEASE = "release"
+        PRIORITIZE = "prioritize"  # puts what waits for people into the order that spends them best
+        RESCORE = "rescore"  # measures edited texts again
+        AGREEMENT = "agreement"  # measures how far people agree
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -107,7 +110,14 @@ class Job(Stateful):
         DEAD = "dead"
 
     LIVE = (State.QUEUED, State.RUNNING)
-    COMPUTE = (Kind.GENERATE, Kind.FILTER, Kind.TRAIN, Kind.EVALUATE, Kind.ATTACK)  # one at a time per device
+    COMPUTE = (
+        Kind.GENERATE,
+        Kind.FILTER,
+        Kind.TRAIN,
+        Kind.EVALUATE,
+        Kind.ATTACK,
+        Kind.RESCORE,
+    )  # one at a time per device
     MOVES = {
         State.QUEUED: (State.RUNNING, State.CANCELLED),
         State.RUNNING: (State.DONE, State.FAILED, State.CANCELLED, State.DEAD, State.QUEUED),

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils.functional import cached_property
 
 KEY = RegexValidator(r"^[a-z0-9]+(-[a-z0-9]+)*$", "A key is lower-case words joined by hyphens, such as self-harm.")
 
@@ -37,6 +38,11 @@ class PolicyVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy} v{self.number}"
+
+    @cached_property
+    def taxonomy(self) -> list[Category]:
+        """The categories in the policy's order, read once for as long as this object lives."""
+        return list(self.categories.all())
 
     def keys(self) -> list[str]:
         """Category keys in the policy's order: the order of a guard's outputs."""

@@ -12,6 +12,8 @@ from curation.models.policy import PolicyVersion
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
+    from curation.models.rules import ReviewRules
+
 
 class Role(models.TextChoices):
     OWNER = "owner"
@@ -22,6 +24,7 @@ class Role(models.TextChoices):
 
 
 LEADS = (Role.OWNER, Role.LEAD)
+ADJUDICATORS = (*LEADS, Role.ADJUDICATOR)
 REVIEWERS = (Role.OWNER, Role.LEAD, Role.ANNOTATOR, Role.ADJUDICATOR)
 
 
@@ -39,6 +42,10 @@ class ProjectQuerySet(models.QuerySet["Project"]):
     def led_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """Projects whose rounds, imports, guards and releases the user may steer."""
         return self.for_roles(user, LEADS)
+
+    def adjudicated_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
+        """Projects whose disputes the user may settle."""
+        return self.for_roles(user, ADJUDICATORS)
 
     def reviewed_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """Projects whose examples the user may judge."""
@@ -65,6 +72,17 @@ class Project(models.Model):
         if not user.is_authenticated:
             return None
         return self.memberships.filter(user=user).values_list("role", flat=True).first()
+
+    @property
+    def review_rules(self) -> ReviewRules:
+        """How people review here; made with our defaults on first use."""
+        from curation.models.rules import ReviewRules
+
+        try:
+            return self.rules
+        except ReviewRules.DoesNotExist:
+            self.rules, _ = ReviewRules.objects.get_or_create(project=self)
+            return self.rules
 
     def category_names(self) -> dict[str, str]:
         """Names of the policy's categories by key, in the policy's order."""

@@ -20,7 +20,7 @@ from classifier.artifacts import publish
 from classifier.runfolder import RunFolder, digest_rows
 from curation.models import Evaluation, Example, Finding, Guard, Job, Round, Verdict
 from curation.models.example import Label
-from curation.operations import Refused, evaluation, guards, releases, rounds
+from curation.operations import Refused, agreement, evaluation, guards, releases, rounds
 from curation.operations.jobs import Attempt, finish
 
 CHUNK = 1000  # rows a statement
@@ -33,8 +33,7 @@ def _round(attempt: Attempt) -> Round:
 
 
 def _metrics(folder: RunFolder) -> dict[str, Any]:
-    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return metrics
+    return folder.metrics()
 
 
 def generate(attempt: Attempt) -> None:
@@ -315,4 +314,5 @@ WORK: dict[Job.Kind, Callable[[Attempt], None]] = {
     Job.Kind.EVALUATE: evaluate,
     Job.Kind.ATTACK: attack,
     Job.Kind.RELEASE: release,
+    Job.Kind.AGREEMENT: agreement.measure,
 }

@@ -73,6 +73,12 @@ def figure(value: object) -> str:
 
 
 @register.filter
+def coefficient(value: object) -> str:
+    """A coefficient of agreement with two decimals, or a dash where there is none."""
+    return f"{value:.2f}".replace("-", "−") if isinstance(value, int | float) else "–"
+
+
+@register.filter
 def item(mapping: dict[str, Any], key: str) -> Any:
     """A value of a mapping, or the key itself: names of categories that a policy no longer has."""
     return mapping.get(key, key)

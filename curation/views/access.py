@@ -47,6 +47,7 @@ def _in_project(
 
 member = _in_project(lambda projects, user: projects.visible_to(user))
 reviewer = _in_project(lambda projects, user: projects.reviewed_by(user))
+adjudicator = _in_project(lambda projects, user: projects.adjudicated_by(user))
 lead = _in_project(lambda projects, user: projects.led_by(user))
 
 

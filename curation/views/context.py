@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from curation.models import Example, Project
-from curation.models.project import LEADS, REVIEWERS
+from curation.models import Example, Preferences, Project
+from curation.models.project import ADJUDICATORS, LEADS, REVIEWERS
 from curation.operations import jobs
 
 NAVIGATION = (
@@ -16,11 +16,18 @@ NAVIGATION = (
     ("examples", "Examples", "list-details"),
     ("rounds", "Rounds", "refresh"),
     ("review", "Review", "eye-check"),
+    ("quality", "Quality", "circle-check"),
     ("guards", "Guards", "shield-check"),
     ("releases", "Releases", "package"),
 )
 MANY = 100  # waiting examples; counting further tells nobody more
 SECTIONS = {"example": "examples", "import": "examples", "round": "rounds", "guard": "guards", "release": "releases"}
+
+
+def look(request: HttpRequest) -> dict[str, str]:
+    """The theme that was chosen in this browser; nothing where the system decides."""
+    theme = request.COOKIES.get("theme", "")
+    return {"theme": theme if theme in Preferences.Theme.values and theme != Preferences.Theme.SYSTEM else ""}
 
 
 def chrome(request: HttpRequest) -> dict[str, Any]:
@@ -39,6 +46,7 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         "nav_section": SECTIONS.get(name.split("-")[0], name.split("-")[0]),
         "may_lead": role in LEADS,
         "may_review": role in REVIEWERS,
+        "may_adjudicate": role in ADJUDICATORS,
         "nav_waiting": waiting.count() if role in REVIEWERS else 0,
         "nobody_works": project.jobs.live().exists() and not jobs.workers_alive(),
     }

@@ -1,14 +1,15 @@
-// Loaded in <head>, before anything is painted, so that no page flashes in the wrong theme.
+// Loaded in <head>, before anything is painted, so that no page flashes in the wrong theme. The server writes the chosen
+// theme into the page; where nothing is chosen, the system decides.
 (() => {
   const root = document.documentElement;
-  const stored = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
-  const dark = () => stored() ? stored() === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  const apply = () => { root.dataset.bsTheme = dark() ? "dark" : "light"; };
-  apply();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => { if (!root.dataset.theme) root.dataset.bsTheme = dark.matches ? "dark" : "light"; };
+  follow();
+  dark.addEventListener("change", follow);
   document.addEventListener("click", (event) => {
     if (!event.target.closest("[data-theme-toggle]")) return;
-    try { localStorage.setItem("theme", dark() ? "light" : "dark"); } catch { /* private window: this page only */ }
-    root.dataset.bsTheme = root.dataset.bsTheme === "dark" ? "light" : "dark";
+    const theme = root.dataset.bsTheme === "dark" ? "light" : "dark";
+    root.dataset.theme = root.dataset.bsTheme = theme;
+    document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=lax`;
   });
 })();

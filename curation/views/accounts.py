@@ -1,0 +1,78 @@
+"""Signing in, and what a person chose for themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings as site
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from django.views.i18n import JavaScriptCatalog
+
+from curation import keymap
+from curation.forms.preferences import PreferencesForm
+from curation.models import Preferences
+from curation.operations import desk
+from curation.views import access
+
+YEAR = 365 * 24 * 3600  # seconds
+# The scripts' words. The address names the language, so a browser may keep the answer for the visit.
+words = JavaScriptCatalog.as_view(packages=["curation"])
+
+
+class SignIn(LoginView):
+    """Sign in, and let the browser know the person's language and theme."""
+
+    redirect_authenticated_user = True
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        _remember(response, desk.preferences_of(form.get_user()))
+        return response
+
+
+def _remember(response: HttpResponse, chosen: Preferences) -> None:
+    """Keep theme and language in the browser: pages outside any project, and signed-out ones, follow them too."""
+    theme = "" if chosen.theme == Preferences.Theme.SYSTEM else chosen.theme
+    for name, value in (("theme", theme), (site.LANGUAGE_COOKIE_NAME, chosen.language)):
+        if value:
+            # The theme toggle writes its cookie from a script, so that one cannot be HttpOnly.
+            response.set_cookie(name, value, max_age=YEAR, samesite="Lax", secure=site.BEHIND_TLS)
+        else:
+            response.delete_cookie(name, samesite="Lax")
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@login_required
+def settings(request: access.UserRequest) -> HttpResponse:
+    """Keys, look, language and what one wants to read: for oneself, over what projects have as default."""
+    chosen = desk.preferences_of(request.user)
+    form = PreferencesForm(request.POST or None, instance=chosen, user=request.user)
+    back = _back(request)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        with override(chosen.language or None):
+            messages.success(request, _("Your settings are saved."))
+        response = redirect(f"{reverse('settings')}?next={quote(back)}")
+        _remember(response, chosen)
+        return response
+    context = {"form": form, "back": back, "key_fields": form.key_lines(), "signs": " ".join(sorted(keymap.SIGNS))}
+    return render(request, "account/settings.html", context, status=422 if form.errors else 200)
+
+
+def _back(request: access.UserRequest) -> str:
+    """Where the person came from; never another site."""
+    wanted = request.GET.get("next", "")
+    safe = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if safe else reverse("home")
