@@ -19,6 +19,8 @@ from classifier.score import Scorer, load_scorer, texts_of, wanted
 
 Array = NDArray[np.float64]
 
+KEPT = ("source", "pair", "agreement", "weight", "language", "mode")  # of a line, beside text, label and categories
+
 
 def metrics(probabilities: Array, labels: Array, threshold: float) -> dict[str, Any]:
     """Figures of the verdict. `probabilities` of unsafe and 0/1 `labels`, both [n]; blocks at or above `threshold`."""
@@ -139,4 +141,4 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
     if label not in ("safe", "unsafe") or not isinstance(text, str):
         raise ProgramError(f"{where}: the label should be safe or unsafe and the text a string.", "Correct the file.")
     named = row.get("categories") or ([row["category"]] if row.get("category") else [])
-    return {"text": text, "label": label, "categories": named}
+    return {**{key: row[key] for key in KEPT if key in row}, "text": text, "label": label, "categories": named}

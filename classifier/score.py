@@ -21,16 +21,17 @@ Progress = Callable[[int, int], None]
 
 def forward(
     guard: Any, tokenizer: Any, texts: Sequence[str], max_length: int, progress: Progress | None = None,
-    overlap: float = 0.25,
+    overlap: float | None = 0.25,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """Raw logits in the order of the texts: verdict [n], categories [n, k]. Long texts are read in windows."""
+    """Raw logits in the order of the texts: verdict [n], categories [n, k].
+
+    Long texts are read in windows that share `overlap` of their tokens; None cuts them off instead.
+    """
     import torch
 
     edges = batches.edges(tokenizer)
-    cut = [
-        inputs.windows(ids, max_length, overlap, edges)
-        for ids in batches.encode(tokenizer, [text[:MOST_CHARACTERS] for text in texts], None)
-    ]
+    encoded = batches.encode(tokenizer, [t[:MOST_CHARACTERS] for t in texts], max_length if overlap is None else None)
+    cut = [inputs.windows(ids, max_length, overlap or 0.0, edges) for ids in encoded]
     ids, owner = [piece for pieces in cut for piece in pieces], [n for n, pieces in enumerate(cut) for _ in pieces]
     verdict, category = np.zeros(len(ids)), np.zeros((len(ids), len(guard.categories)))
     device, done = next(guard.parameters()).device, 0
