@@ -158,7 +158,10 @@ def ours(folder: Path, rows: list[dict[str, Any]], options: argparse.Namespace) 
     settings = TrainSettings(**OURS, backbone=options.backbone, budget_minutes=options.budget_minutes * CORES)
     if not is_whole(folder / "model"):
         run.write_request({"settings": settings.to_dict(), "categories": []})
-        kept = [{"text": row["text"], "label": row["label"], "split": row["split"], "source": row.get("source", "")} for row in rows]
+        kept = [
+            {"text": row["text"], "label": row["label"], "split": row["split"], "source": row.get("source", "")}
+            for row in rows
+        ]
         run.write_rows(kept, "input.parquet")
         train(run, lambda done, total, message="", metrics=None: say(f"ours: {message}", done / total, metrics))
     found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -202,8 +205,10 @@ def reader(reading: str, folder: Path) -> Callable[[list[str]], Any]:
         tokenizer, guard, card = model.load(folder)
         return lambda texts: sigmoid(forward(guard, tokenizer, texts, card["max_length"], overlap=None)[0])
     scorer = load_scorer(folder)
-    return (lambda texts: scorer.scores(texts)[0]) if reading == "windows" else (
-        lambda texts: Undisguised(scorer).scores(texts)[0]
+    return (
+        (lambda texts: scorer.scores(texts)[0])
+        if reading == "windows"
+        else (lambda texts: Undisguised(scorer).scores(texts)[0])
     )
 
 
@@ -218,11 +223,7 @@ def compared(options: argparse.Namespace, rows: list[dict[str, Any]], sets: dict
         "plain": ("plain", "cut"), "plain_read_by_us": ("plain", "windows"),
         "ours": ("ours", "windows"), "ours_undisguised": ("ours", "undisguised"),
     }  # fmt: skip
-    found = {
-        name: {key: (np.array(p), labels[key]) for key, p in
-               json.loads((folder[arm] / f"scores-{reading}.json").read_text(encoding="utf-8")).items() if key in labels}
-        for name, (arm, reading) in readings.items()
-    }  # fmt: skip
+    found = {name: kept(folder[arm], reading, labels) for name, (arm, reading) in readings.items()}
     threshold = load_scorer(folder["ours"] / "model").threshold
     cuts = {"plain": 0.5, "plain_read_by_us": 0.5, "ours": threshold, "ours_undisguised": threshold}
     both = [name for name, label in labels.items() if len(set(label.tolist())) == 2]
@@ -234,6 +235,12 @@ def compared(options: argparse.Namespace, rows: list[dict[str, Any]], sets: dict
         "ahead_of_plain_read_by_us": ahead(found["ours"], found["plain_read_by_us"], both),
         **{name: suite.measure(scored, cuts[name]) for name, scored in found.items()},
     }  # fmt: skip
+
+
+def kept(folder: Path, reading: str, labels: dict[str, Any]) -> dict[str, Scores]:
+    """Scores and labels of every set."""
+    scores = json.loads((folder / f"scores-{reading}.json").read_text(encoding="utf-8"))
+    return {name: (np.array(scores[name]), label) for name, label in labels.items()}
 
 
 def ahead(ours: dict[str, Scores], theirs: dict[str, Scores], both: list[str]) -> dict[str, Any]:

@@ -83,8 +83,8 @@ def windows(ids: Sequence[int], size: int, overlap: float, edges: tuple[int, int
 def pool(values: Array, owner: Sequence[int], count: int) -> Array:
     """One value a text from those of its windows: mostly the worst, a little the mean.
 
-    `values` [windows] or [windows, k]; `owner` says whose each window is; returns [count] or [count, k]. The worst alone
-    would let one odd window of a harmless book decide, the mean alone would drown one bad paragraph.
+    `values` [windows] or [windows, k]; `owner` says whose each window is; returns [count] or [count, k]. The worst
+    alone would let one odd window of a harmless book decide, the mean alone would drown one bad paragraph.
     """
     owners = np.asarray(owner, int)
     shape = (count, *values.shape[1:])
@@ -101,7 +101,7 @@ def pool(values: Array, owner: Sequence[int], count: int) -> Array:
 class Scores(Protocol):
     """Anything that answers for texts with (unsafe [n], categories [n, k])."""
 
-    def scores(self, texts: Sequence[str]) -> tuple[Any, Any]: ...
+    def scores(self, texts: Sequence[str], progress: Any = None, /) -> tuple[Any, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,10 @@ class Scored:
     found: list[tuple[str, ...]]  # disguises, by name
 
 
-def worst(scorer: Scores, texts: Sequence[str]) -> Scored:
+def worst(scorer: Scores, texts: Sequence[str], progress: Any = None) -> Scored:
     """Score each text as it came and with its disguises off; only texts that wear one are scored twice."""
     readings = [read(text) for text in texts]
-    raw, categories = scorer.scores(texts)
+    raw, categories = scorer.scores(texts, progress) if progress else scorer.scores(texts)
     undisguised, both = raw.copy(), categories.copy()
     hidden = [at for at, reading in enumerate(readings) if reading.found]
     if hidden:
@@ -128,7 +128,7 @@ def worst(scorer: Scores, texts: Sequence[str]) -> Scored:
 
 
 class Undisguised:
-    """A scorer that answers with the worse of both readings: the attack suite and the suite measure it like any other."""
+    """A scorer that answers with the worse of both readings, to be measured and attacked like any other."""
 
     def __init__(self, scorer: Any) -> None:
         self._scorer = scorer
@@ -136,7 +136,5 @@ class Undisguised:
 
     def scores(self, texts: Sequence[str], progress: Any = None) -> tuple[Array, Array]:
         """Calibrated probabilities: unsafe [n], categories [n, k]."""
-        both = worst(self._scorer, texts)
-        if progress:
-            progress(len(texts), len(texts))
+        both = worst(self._scorer, texts, progress)
         return both.unsafe, both.categories

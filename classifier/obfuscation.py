@@ -28,20 +28,26 @@ LOOKALIKES = {
     "O": "ОΟ", "P": "РΡ", "S": "Ѕ", "T": "ТΤ", "V": "Ѵ", "X": "ХΧ", "Y": "ҮΥ", "Z": "Ζ",
 }  # fmt: skip
 PLAIN = {ord(other): letter for letter, others in LOOKALIKES.items() for other in others}
-LEET = str.maketrans("0134578@$!€", "oieastbasie")
-LEET_WORD = re.compile(r"(?<![\w@$!€])(?=[\w@$!€]*[a-zA-Z])(?=[\w@$!€]*[0134578@$!€])[a-zA-Z0-9@$!€]{2,}")
-UNITS = re.compile(r"^(\d+[a-zA-Z]{1,3}|[a-zA-Z]{1,3}\d+|[a-zA-Z]+[!€$]+|[$€]\d.*|[@$]\w+|\w+@\w+)$")  # 5kg, mp3, wow!, $10, @name
-SPACED = re.compile(r"(?<!\w)(?:\w([ .\-_*·])(?:\w\1){2,}\w)(?!\w)")
-REPEATED = re.compile(r"([^\W\d_])\1{2,}")
+LEET = str.maketrans("0134578@$€", "oieastbase")
+LEET_WORD = re.compile(r"(?<![\w@$€])(?=[\w@$€]*[a-zA-Z])(?=[\w@$€]*[0134578@$€])[a-zA-Z0-9@$€]{3,}")
+# What has digits by right: 5kg, 4th, mp3, VARIABLE1, 3D, $10, @name, name@home.
+NO_LEET = re.compile(r"^(\d+[a-zA-Z]{1,3}|[a-zA-Z]+\d+|[a-zA-Z]+[€$]+|[$€]\d.*|[@$]\w+|\w+@\w+)$")
+SPACED = re.compile(r"(?<![^\W_])[^\W_]([ .\-_*·])(?:[^\W_]\1){2,}[^\W_](?![^\W_])")
+REPEATED = re.compile(r"([^\W\d_wW])\1{2,}")  # not the www of an address
 ENCODED = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{16,}={0,2}(?![\w+/=])")
 HEXED = re.compile(r"(?<!\w)(?:0x)?(?:[0-9a-fA-F]{2}[ :]?){8,}(?!\w)")
 PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2}){1,}")
 COMMON = frozenset(
-    "the of and to in is you that it he was for on are as with his they at be this have from or one had by what how do "
-    "we can an your which their if will about up out them then she many some so these would make like him into has two "
-    "more write see could no way find use my than who its now people did get come made may i me not all were when tell "
-    "give there want without someone steal kill build bomb hack weapon drug".split()
+    """
+    the of and to in is you that it he was for on are as with his they at be this have from or one had by what how
+    do we can an your which their if will about up out them then she many some so these would make like him into
+    has two more write see could no way find use my than who its now people did get come made may i me not all
+    were when tell give there want without someone steal kill build bomb hack weapon drug
+    """.split()  # noqa: SIM905 - a hundred words read better so
 )
+FILLERS = "\u3164\u115f\u1160\uffa0\u20e3"  # of Hangul: letters by name, blanks by sight; the rim of a keycap
+JOINERS = "\u200d\ufe0f"
+PICTURES = {"So", "Sk"}
 MOST = 20_000  # characters of a text that are looked at for encodings: what is longer is no riddle
 SCARCE = 2  # common words that a decoded text must have
 
@@ -66,13 +72,23 @@ def read(text: str) -> Reading:
 
 
 def without_invisible(text: str) -> str:
-    """Drop characters that show nothing: zero-width, bidirectional, soft hyphens, tags, variation selectors."""
-    text = text.replace("\u3164", "").replace("\u115f", "").replace("\u1160", "").replace("\uffa0", "")  # Hangul fillers
-    return VARIATION.sub("", "".join(c for c in text if c.isspace() or unicodedata.category(c) not in INVISIBLE))
+    """Drop characters that show nothing: zero-width, bidirectional, soft hyphens, tags, variation selectors.
+
+    Those that join the parts of an emoji stay: without them it is another picture.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    kept: list[str] = []
+    for c in text:
+        hidden = c in FILLERS or VARIATION.match(c) or (not c.isspace() and unicodedata.category(c) in INVISIBLE)
+        before = next((k for k in reversed(kept) if k not in JOINERS), "")
+        if not hidden or (c in JOINERS and before and unicodedata.category(before) in PICTURES):
+            kept.append(c)
+    return "".join(kept)
 
 
 def without_lookalikes(text: str) -> str:
-    """Put Latin letters where others only look like them: in words of two scripts, and in texts that are mostly Latin."""
+    """Put Latin letters where others only look like them: in words of two scripts, in texts mostly Latin."""
     text = unicodedata.normalize("NFKC", text)
     foreign = sum(ord(c) in PLAIN for c in text)
     latin = sum(c in string.ascii_letters for c in text)
@@ -99,10 +115,7 @@ def without_leetspeak(text: str) -> str:
 
 def _unleet(word: str) -> str:
     letters = sum(c.isalpha() for c in word)
-    signs = len(word) - letters
-    if UNITS.match(word) or letters < signs or (word[:1].isdigit() and word.rstrip(string.ascii_letters).isdigit()):
-        return word
-    return word.translate(LEET)
+    return word if NO_LEET.match(word) or 3 * letters < len(word) else word.translate(LEET)
 
 
 def without_spacing(text: str) -> str:

@@ -194,7 +194,9 @@ class Training:
         import torch
 
         # Dropout masks depend on the step alone, so that a resumed run draws what an unbroken one would.
-        torch.manual_seed(hash((self.settings.seed, self.state.step, *[self.devices.rank][: self.devices.rank])) % 2**31)
+        torch.manual_seed(
+            hash((self.settings.seed, self.state.step, *[self.devices.rank][: self.devices.rank])) % 2**31
+        )
         self.optimizer.zero_grad()
         mine = self.devices.share(rows)
         size = math.ceil(len(mine) / self.state.pieces) or 1
@@ -243,7 +245,7 @@ class Training:
         if self.settings.consistency:
             some = list(range(self.state.step % CONSISTENCY_SHARE, len(rows), CONSISTENCY_SHARE))
             if some:
-                extra = extra + self.settings.consistency * self._disguise_loss([rows[at] for at in some], verdict[some])
+                extra = extra + self._disguise_loss([rows[at] for at in some], verdict[some])
         paired = [at for at, row in enumerate(rows) if data.twin[row] >= 0]
         if self.settings.twins and paired:
             twin, _ = self._logits(data.ids, [int(data.twin[rows[at]]) for at in paired])
@@ -251,10 +253,11 @@ class Training:
         return extra
 
     def _disguise_loss(self, rows: list[int], plain: torch.Tensor) -> torch.Tensor:
+        factor = self.settings.consistency * CONSISTENCY_SHARE / 2
         disguised, _ = self._logits(self.train_rows.disguised, rows)
         each = losses.verdict_loss(disguised, tensor(self.train_rows.verdict[rows], self.devices.device))
         each = each + losses.agreement_loss(disguised, plain)
-        return (each * tensor(self.train_rows.weight[rows], self.devices.device)).sum() * CONSISTENCY_SHARE / 2
+        return (each * tensor(self.train_rows.weight[rows], self.devices.device)).sum() * factor
 
     def _demand_finite(self, values: torch.Tensor, name: str) -> None:
         if not values.isfinite().all():
@@ -360,7 +363,7 @@ class Training:
         if not self.validation:
             return {"temperature": 1.0, "thresholds": {}}, {}
         verdict, category, labels = self._validation_logits()
-        targets = category_targets(self.validation, self.guard.categories)
+        targets = category_targets(self.validation, self.guard.categories).astype(float)
         card = calibrate.fit(verdict, labels, category, targets)
         unsafe, categories = calibrate.calibrated(card, verdict, category)
         card |= choose(unsafe, labels, categories, targets, self.guard.categories, self.settings.target_fpr)
