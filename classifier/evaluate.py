@@ -142,11 +142,6 @@ def evaluate(run: RunFolder, report: Report) -> None:
     report(len(rows), len(rows), "Measured")
 
 
-def evaluate_file(model: Path, data: Path, threshold: float | None) -> dict[str, Any]:
-    """Measure a guard on a file of JSON lines `{"text", "label", "category"?}`, gzipped or not."""
-    return evaluate_rows(load_scorer(model), read_rows(data), threshold)[0]
-
-
 def read_rows(file: Path) -> list[dict[str, Any]]:
     """Read labelled JSON lines.
 
