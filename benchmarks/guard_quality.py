@@ -40,7 +40,7 @@ from classifier.calibrate import sigmoid  # noqa: E402
 from classifier.config import DEFAULT_ENCODER, TrainSettings  # noqa: E402
 from classifier.evaluate import read_rows  # noqa: E402
 from classifier.families import hold_out  # noqa: E402
-from classifier.inputs import Undisguised  # noqa: E402
+from classifier.inputs import worst  # noqa: E402
 from classifier.runfolder import RunFolder, write_json  # noqa: E402
 from classifier.score import forward, load_scorer  # noqa: E402
 from classifier.train import train  # noqa: E402
@@ -53,6 +53,7 @@ OURS: dict[str, Any] = {
     "checkpoint_steps": 200,
 }  # fmt: skip
 Scores = tuple[Any, Any]
+Reader = Callable[[list[str]], dict[str, Any]]
 
 
 def main() -> None:
@@ -186,30 +187,43 @@ def say(arm: str, share: float, more: Any) -> None:
 
 
 def score_sets(arm: str, folder: Path, sets: dict[str, list[dict[str, Any]]]) -> None:
-    """Leave `scores-<reading>.json`, the probabilities of every set, unless they are there."""
-    readings = {"plain": ("cut", "windows"), "ours": ("windows", "undisguised")}[arm]
-    for reading in readings:
-        file = folder / f"scores-{reading}.json"
-        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        score = reader(reading, folder / "model")
-        for name, rows in sets.items():
-            if len(found.get(name, [])) != len(rows):
-                found[name] = [float(p) for p in score([row["text"] for row in rows])]
-                write_json(file, found)
-                say(f"{arm}, {reading}: scored", len(found) / len(sets), name)
+    """Leave `scores.json`, the probabilities of every set in every reading, set by set."""
+    file = folder / "scores.json"
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    score = {"plain": plain_readings, "ours": our_readings}[arm](folder / "model")
+    for name, rows in sets.items():
+        if len(found.get(name, {}).get("windows", [])) != len(rows):
+            readings = score([row["text"] for row in rows])
+            found[name] = {reading: [float(p) for p in scores] for reading, scores in readings.items()}
+            write_json(file, found)
+            say(f"{arm}: scored", len(found) / len(sets), name)
 
 
-def reader(reading: str, folder: Path) -> Callable[[list[str]], Any]:
-    """A way to read texts: cut at the length of training, in windows, or in windows with disguises off."""
-    if reading == "cut":
-        tokenizer, guard, card = model.load(folder)
-        return lambda texts: sigmoid(forward(guard, tokenizer, texts, card["max_length"], overlap=None)[0])
+def plain_readings(folder: Path) -> Reader:
+    """Texts cut off at the length of training, and the long ones in windows."""
+    tokenizer, guard, card = model.load(folder)
+
+    def read(texts: list[str]) -> dict[str, Any]:
+        cut = sigmoid(forward(guard, tokenizer, texts, card["max_length"], overlap=None)[0])
+        lengths = [len(ids) for ids in batches.encode(tokenizer, texts, None)]
+        long = [at for at, length in enumerate(lengths) if length > card["max_length"]]
+        windows = cut.copy()
+        if long:
+            windows[long] = sigmoid(forward(guard, tokenizer, [texts[at] for at in long], card["max_length"])[0])
+        return {"cut": cut, "windows": windows}
+
+    return read
+
+
+def our_readings(folder: Path) -> Reader:
+    """Texts in windows, and the worse of that and of the text without its disguises."""
     scorer = load_scorer(folder)
-    return (
-        (lambda texts: scorer.scores(texts)[0])
-        if reading == "windows"
-        else (lambda texts: Undisguised(scorer).scores(texts)[0])
-    )
+
+    def read(texts: list[str]) -> dict[str, Any]:
+        scored = worst(scorer, texts)
+        return {"windows": scored.raw, "undisguised": scored.unsafe}
+
+    return read
 
 
 # The comparison
@@ -239,8 +253,8 @@ def compared(options: argparse.Namespace, rows: list[dict[str, Any]], sets: dict
 
 def kept(folder: Path, reading: str, labels: dict[str, Any]) -> dict[str, Scores]:
     """Scores and labels of every set."""
-    scores = json.loads((folder / f"scores-{reading}.json").read_text(encoding="utf-8"))
-    return {name: (np.array(scores[name]), label) for name, label in labels.items()}
+    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    return {name: (np.array(scores[name][reading]), label) for name, label in labels.items()}
 
 
 def ahead(ours: dict[str, Scores], theirs: dict[str, Scores], both: list[str]) -> dict[str, Any]:
