@@ -16,6 +16,7 @@ PROGRAMS = {
     "evaluate": "measure a guard on labelled rows: input.parquet -> metrics.json, output.parquet, or by flags",
     "score": "score texts with a guard: input.parquet (id, text) -> output.parquet (id, unsafe, categories)",
     "embed": "embed texts with a frozen encoder: input.parquet (id, text) -> output.parquet (id, vector)",
+    "sweep": "try settings by successive halving: input.parquet, a space of settings -> metrics.json (what mattered)",
 }
 
 
@@ -30,10 +31,16 @@ def parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--watch-parent", action="store_true", help="exit when standard input closes")
         if name == "evaluate":
-            command.add_argument("--model", type=Path, help="a guard's folder, with --data instead of a run folder")
-            command.add_argument("--data", type=Path, help="JSON lines with text, label, category; .gz is fine")
-            command.add_argument("--threshold", type=float, help="block at or above this; the guard's own without it")
+            _evaluate_flags(command)
     return main
+
+
+def _evaluate_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", type=Path, help="a guard's folder, with --data instead of a run folder")
+    command.add_argument("--data", type=Path, help="JSON lines with text, label, category, .gz or not, or a folder")
+    command.add_argument("--threshold", type=float, help="block at or above this; the guard's own without it")
+    command.add_argument("--attacks", action="store_true", help="flip rates under typos, disguises, paraphrase")
+    command.add_argument("--peer", action="append", default=[], help="measure another guard too; may be repeated")
 
 
 def work_of(program: str) -> Callable[[RunFolder, Report], None]:
@@ -54,13 +61,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from classifier.evaluate import evaluate_file
+    from classifier.examine import Examination, examine
 
     if not (options.model and options.data):
         print("evaluate needs both --model and --data", file=sys.stderr)
         return 2
+    wanted = Examination(options.model, options.data, options.threshold, options.attacks, tuple(options.peer))
     try:
-        print(json.dumps(evaluate_file(options.model, options.data, options.threshold)))
+        print(json.dumps(examine(wanted)))
     except (ProgramError, OSError) as error:
         print(f"{error} {getattr(error, 'remedy', '')}".strip(), file=sys.stderr)
         return 1

@@ -12,11 +12,19 @@ if TYPE_CHECKING:
 POOL = 16  # batches sorted together: enough to even lengths out, few enough to keep the order random
 
 
-def encode(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+def encode(tokenizer: Any, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
     """Token ids of each text, cut to `max_length`. Lone surrogates, which no tokenizer takes, become question marks."""
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    ids: list[list[int]] = tokenizer(clean, truncation=True, max_length=max_length)["input_ids"]
+    cut = {"truncation": True, "max_length": max_length} if max_length else {"verbose": False}
+    ids: list[list[int]] = tokenizer(clean, **cut)["input_ids"]
     return ids
+
+
+def edges(tokenizer: Any) -> tuple[int, int]:
+    """How many special tokens a tokenizer puts before and after a text."""
+    with_special, plain = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)["input_ids"]
+    before = next((at for at, token in enumerate(with_special) if token in plain), len(with_special))
+    return before, len(with_special) - before - len(plain)
 
 
 def pad(ids: Sequence[Sequence[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -28,6 +28,73 @@ def temperature(logits: Array, labels: Array) -> float:
     return min(grid, key=lambda t: log_loss(sigmoid(logits / t), labels))
 
 
+ENOUGH = 200  # rows of the rarer class: below that isotonic regression learns the noise
+FEW = 10  # rows of the rarer class: below that even a temperature does
+BLEND = 1e-3  # share of the logistic curve that keeps apart what isotonic regression ties
+
+
+def fit(verdict: Array, labels: Array, category: Array, targets: Array) -> dict[str, Any]:
+    """Calibrate the verdict [n] and each category [n, k] on a validation split; the part of a guard's card for it.
+
+    Isotonic regression where the split is large and it predicts better than a temperature on the half it was not
+    fitted to; a temperature where it is small; 1.0 where a class is missing. Unknown category targets are nan.
+    """
+    curve = fit_curve(verdict, labels)
+    categories = []
+    for at in range(category.shape[1]):
+        known = ~np.isnan(targets[:, at])
+        categories.append(fit_curve(category[known, at], targets[known, at]))
+    return {"temperature": curve["temperature"], "calibration": {"verdict": curve, "categories": categories}}
+
+
+def fit_curve(logits: Array, labels: Array) -> dict[str, Any]:
+    """One calibration curve: `{"temperature", "points"?}`, the points being logits and their probabilities."""
+    rarer = int(min(labels.sum(), len(labels) - labels.sum())) if len(labels) else 0
+    curve: dict[str, Any] = {"temperature": temperature(logits, labels) if rarer >= FEW else 1.0}
+    if rarer >= ENOUGH:
+        halves = np.arange(len(labels)) % 2
+        gain = 0.0
+        for half in (0, 1):
+            fitted, other = halves == half, halves != half
+            plain = {"temperature": temperature(logits[fitted], labels[fitted])}
+            bent = {**plain, "points": isotonic(logits[fitted], labels[fitted])}
+            gain += log_loss(curved(plain, logits[other]), labels[other])
+            gain -= log_loss(curved(bent, logits[other]), labels[other])
+        if gain > 0:
+            curve["points"] = isotonic(logits, labels)
+    return curve
+
+
+def isotonic(logits: Array, labels: Array) -> list[list[float]]:
+    """Isotonic regression as [logits, probabilities]: the middle of each of its steps, ascending."""
+    from sklearn.isotonic import IsotonicRegression
+
+    order = np.argsort(logits, kind="stable")
+    steps = IsotonicRegression(y_min=1e-3, y_max=1 - 1e-3).fit_transform(logits[order], labels[order])
+    starts = np.flatnonzero(np.append(True, np.diff(steps) > 0))
+    middles = [float(part.mean()) for part in np.split(logits[order], starts[1:])]
+    return [middles, [float(steps[start]) for start in starts]]
+
+
+def curved(curve: dict[str, Any], logits: Array) -> Array:
+    """Probabilities by one curve."""
+    smooth = sigmoid(logits / curve["temperature"])
+    if not curve.get("points"):
+        return smooth
+    at, values = curve["points"]
+    stepped = np.interp(logits, at, values)
+    return np.asarray((1 - BLEND) * stepped + BLEND * smooth)
+
+
+def calibrated(card: dict[str, Any], verdict: Array, category: Array) -> tuple[Array, Array]:
+    """Probabilities of a guard's logits: unsafe [n] and categories [n, k], as its card says."""
+    said = card.get("calibration")
+    if not said:  # a guard of an earlier day
+        return sigmoid(verdict / card["temperature"]), sigmoid(category)
+    columns = [curved(curve, category[:, at]) for at, curve in enumerate(said["categories"])]
+    return curved(said["verdict"], verdict), np.stack(columns, 1) if columns else np.zeros((len(verdict), 0))
+
+
 def log_loss(probabilities: Array, labels: Array) -> float:
     """Mean negative log likelihood of 0/1 labels."""
     clipped = np.clip(probabilities, 1e-7, 1 - 1e-7)

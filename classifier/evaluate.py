@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import time
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import calibrate
+from classifier import bootstrap, calibrate
+from classifier.decide import Rules, three_ways
+from classifier.inputs import Scored, worst
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from classifier.score import Scorer, load_scorer, texts_of, wanted
 
 Array = NDArray[np.float64]
+
+LENGTHS = (0, 17, 65, 257, math.inf)  # words: where bands of lengths begin
+KEPT = ("source", "pair", "agreement", "weight", "language", "mode")  # of a line, beside text, label and categories
 
 
 def metrics(probabilities: Array, labels: Array, threshold: float) -> dict[str, Any]:
@@ -74,21 +81,50 @@ def per_category(
     return found
 
 
+def by_length(unsafe: Array, labels: Array, texts: Sequence[str], threshold: float) -> dict[str, Any]:
+    """The figures that length spoils first, for each band of lengths that occurs."""
+    lengths = np.array([len(text.split()) for text in texts])
+    found = {}
+    for low, high in pairwise(LENGTHS):
+        inside = (lengths >= low) & (lengths < high)
+        if inside.any():
+            figures = metrics(unsafe[inside], labels[inside], threshold)
+            name = f"{low:g} to {high - 1:g} words" if high < math.inf else f"{low:g} words or more"
+            found[name] = {key: figures[key] for key in ("n", "unsafe", "average_precision", "recall", "fpr")}
+    return found
+
+
+def measured(
+    scored: Scored, rows: Sequence[Mapping[str, Any]], names: Sequence[str], threshold: float
+) -> dict[str, Any]:
+    """All figures of scores on labelled rows: of the worse reading, with intervals, and of each reading alone."""
+    labels = np.array([float(row["label"] == "unsafe") for row in rows])
+    alone = {"raw": scored.raw, "undisguised": scored.undisguised}
+    return {
+        **metrics(scored.unsafe, labels, threshold),
+        "intervals": bootstrap.intervals(scored.unsafe, labels, threshold),
+        "per_category": per_category(scored.unsafe, scored.categories, names, rows, threshold),
+        "by_length": by_length(scored.unsafe, labels, [row["text"] for row in rows], threshold),
+        "readings": {
+            name: {key: metrics(scores, labels, threshold)[key] for key in ("average_precision", "recall", "fpr")}
+            for name, scores in alone.items()
+        },
+        "disguised": sum(map(bool, scored.found)),
+    }
+
+
 def evaluate_rows(
     scorer: Scorer, rows: Sequence[Mapping[str, Any]], threshold: float | None = None, report: Report | None = None
 ) -> tuple[dict[str, Any], Array, Array]:
     """Measure on labelled rows; return (metrics, probabilities [n], category scores [n, k])."""
     start = time.perf_counter()
     texts = texts_of([dict(row) for row in rows])
-    unsafe, categories = scorer.scores(texts, report and (lambda done, total: report(done, total, "Measuring")))
+    scored = worst(scorer, texts, report and (lambda done, total: report(done, total, "Measuring")))
     labels = np.array([float(row["label"] == "unsafe") for row in rows])
-    cut = scorer.threshold if threshold is None else threshold
-    figures = {
-        **metrics(unsafe, labels, cut),
-        "per_category": per_category(unsafe, categories, scorer.names, rows, cut),
-        "seconds": time.perf_counter() - start,
-    }
-    return figures, unsafe, categories
+    figures = measured(scored, rows, scorer.names, scorer.threshold if threshold is None else threshold)
+    figures["three_ways"] = three_ways(scored.unsafe, labels, Rules.from_card(scorer.card))
+    figures["seconds"] = time.perf_counter() - start
+    return figures, scored.unsafe, scored.categories
 
 
 def evaluate(run: RunFolder, report: Report) -> None:
@@ -104,11 +140,6 @@ def evaluate(run: RunFolder, report: Report) -> None:
     )
     write_json(run / "metrics.json", figures)
     report(len(rows), len(rows), "Measured")
-
-
-def evaluate_file(model: Path, data: Path, threshold: float | None) -> dict[str, Any]:
-    """Measure a guard on a file of JSON lines `{"text", "label", "category"?}`, gzipped or not."""
-    return evaluate_rows(load_scorer(model), read_rows(data), threshold)[0]
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
@@ -139,4 +170,4 @@ def _row(line: bytes, where: str) -> dict[str, Any]:
     if label not in ("safe", "unsafe") or not isinstance(text, str):
         raise ProgramError(f"{where}: the label should be safe or unsafe and the text a string.", "Correct the file.")
     named = row.get("categories") or ([row["category"]] if row.get("category") else [])
-    return {"text": text, "label": label, "categories": named}
+    return {**{key: row[key] for key in KEPT if key in row}, "text": text, "label": label, "categories": named}

@@ -34,8 +34,14 @@ def make_guard_class() -> type[Any]:
             self.category = nn.Linear(width, len(self.categories)) if self.categories else None
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.heads(self.vectors(input_ids, attention_mask))
+
+        def vectors(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            pooled = self.dropout(mean_pool(hidden, attention_mask))
+            return mean_pool(hidden.float(), attention_mask)
+
+        def heads(self, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            pooled = self.dropout(vectors)
             verdict = self.verdict(pooled).squeeze(-1)
             if self.category is None:
                 return verdict, verdict.new_zeros(len(verdict), 0)

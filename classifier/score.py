@@ -9,33 +9,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import batches, model
-from classifier.calibrate import sigmoid
+from classifier import batches, inputs, model
+from classifier.calibrate import calibrated
+from classifier.decide import Rules
 from classifier.runfolder import ProgramError, Report, RunFolder
 
 BATCH = 64  # rows; larger gains nothing on a CPU
+MOST_CHARACTERS = 1_000_000  # of one text; what is longer is a file, and wants the scanner
 Progress = Callable[[int, int], None]
 
 
 def forward(
-    guard: Any, tokenizer: Any, texts: Sequence[str], max_length: int, progress: Progress | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Raw logits in the order of the texts: verdict [n], categories [n, k]."""
+    guard: Any, tokenizer: Any, texts: Sequence[str], max_length: int, progress: Progress | None = None,
+    overlap: float | None = 0.25,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    """Raw logits in the order of the texts: verdict [n], categories [n, k].
+
+    Long texts are read in windows that share `overlap` of their tokens; None cuts them off instead.
+    """
     import torch
 
-    ids = batches.encode(tokenizer, texts, max_length)
-    verdict = np.zeros(len(texts))
-    category = np.zeros((len(texts), len(guard.categories)))
-    done = 0
+    edges = batches.edges(tokenizer)
+    encoded = batches.encode(tokenizer, [t[:MOST_CHARACTERS] for t in texts], max_length if overlap is None else None)
+    cut = [inputs.windows(ids, max_length, overlap or 0.0, edges) for ids in encoded]
+    ids, owner = [piece for pieces in cut for piece in pieces], [n for n, pieces in enumerate(cut) for _ in pieces]
+    verdict, category = np.zeros(len(ids)), np.zeros((len(ids), len(guard.categories)))
+    device, done = next(guard.parameters()).device, 0
     guard.eval()
     with torch.inference_mode():
         for rows in batches.by_length([len(sequence) for sequence in ids], BATCH):
-            v, c = guard(*batches.pad([ids[row] for row in rows], tokenizer.pad_token_id or 0))
-            verdict[rows], category[rows] = v.double().numpy(), c.double().numpy()
+            tokens, mask = batches.pad([ids[row] for row in rows], tokenizer.pad_token_id or 0)
+            v, c = guard(tokens.to(device), mask.to(device))
+            verdict[rows], category[rows] = v.double().cpu().numpy(), c.double().cpu().numpy()
             done += len(rows)
             if progress:
-                progress(done, len(texts))
-    return verdict, category
+                progress(done * len(texts) // len(ids), len(texts))
+    return inputs.pool(verdict, owner, len(texts)), inputs.pool(category, owner, len(texts))
 
 
 class Scorer:
@@ -48,13 +57,13 @@ class Scorer:
     @property
     def threshold(self) -> float:
         """The cut that was chosen on validation; one half where it could not say."""
-        found = self.card.get("thresholds", {}).get("best_f1")
-        return 0.5 if found is None else float(found)
+        return Rules.from_card(self.card).block
 
     def scores(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[Any, Any]:
         """Calibrated probabilities: unsafe [n], categories [n, k]."""
-        verdict, category = forward(self._guard, self._tokenizer, texts, self.card["max_length"], progress)
-        return sigmoid(verdict / self.card["temperature"]), sigmoid(category)
+        overlap = self.card.get("window_overlap", 0.25)
+        verdict, category = forward(self._guard, self._tokenizer, texts, self.card["max_length"], progress, overlap)
+        return calibrated(self.card, verdict, category)
 
     def unsafe(self, texts: Sequence[str]) -> list[float]:
         """Calibrated probability of unsafe for each text."""

@@ -1,12 +1,13 @@
 """Train a guard, from top to bottom.
 
-    rows → token ids → batches whose order (seed, epoch) alone decide → loss on verdict and categories
+    rows → token ids → batches whose order (seed, epoch) alone decide → losses of `losses.py`, weighed by `targets.py`
     → after each epoch, average precision on the validation split; the best epoch's weights are kept
-    → temperature and thresholds on the validation split → `model/` with its manifest, written last
+    → calibration and thresholds on the validation split → `model/` with its manifest, written last
 
-A checkpoint is a folder that counts only once its manifest is there and fits. Optimizer state is kept as safetensors,
-so that nothing here ever unpickles. The order of samples and the dropout masks follow from (seed, step), so a run that
-was killed and started again sees the same samples as one that was not.
+A checkpoint is a folder that counts only once its manifest is there and fits. The order of samples and the dropout
+masks follow from (seed, step), so a run that was killed and started again sees the same samples as one that was not.
+With a budget of processor time the schedule follows the time that is spent, so there the clock decides the last step;
+the order of samples is the same still.
 """
 
 from __future__ import annotations
@@ -14,24 +15,28 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classifier import batches, calibrate, model, weights
+from classifier import batches, calibrate, checkpoints, losses, model, optimize, weights
 from classifier.artifacts import digest_folder, is_whole, write_manifest
 from classifier.config import TrainSettings
+from classifier.decide import choose
+from classifier.devices import Devices, is_out_of_memory, tensor
 from classifier.evaluate import metrics
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from classifier.score import forward
+from classifier.targets import Rows, category_targets, make_rows
+from classifier.teach import taught
 
 if TYPE_CHECKING:
     import torch
 
-KEPT_CHECKPOINTS = 2
+CONSISTENCY_SHARE = 4  # every fourth row of a batch is shown in disguise too: a quarter more work, not twice as much
 
 
 @dataclass
@@ -39,27 +44,16 @@ class State:
     """Where a run stands."""
 
     step: int = 0
+    spent: float = 0.0  # seconds of processor time in steps
     best: float = -1.0  # validation average precision of the best epoch so far
     best_epoch: int = -1
+    pieces: int = 1  # that a batch is cut into
+    halved: bool = False
     history: list[dict[str, float | None]] = field(default_factory=list)
 
 
-@dataclass
-class Rows:
-    """Encoded rows and their targets. A category target of nan is unknown, and counts for nothing."""
-
-    ids: list[list[int]]
-    verdict: np.ndarray[Any, Any]  # [n] 0 or 1
-    category: np.ndarray[Any, Any]  # [n, k] 0, 1 or nan
-    weight: np.ndarray[Any, Any]  # [n]
-
-    @property
-    def lengths(self) -> list[int]:
-        return [len(sequence) for sequence in self.ids]
-
-
 def train(run: RunFolder, report: Report) -> None:
-    """The program: train on `input.parquet` (column `split`: train or validation) and leave `model/`."""
+    """The program: `input.parquet` (text, label, categories, split, weight) and `request.json` → `model/`."""
     request = run.request()
     settings = TrainSettings.from_dict(request.get("settings", {}))
     if is_whole(run / "model") and (run / "metrics.json").exists():
@@ -75,19 +69,29 @@ class Training:
         import torch
 
         torch.manual_seed(settings.seed)
-        self.folder, self.settings, self.report = run, settings, report
+        self.folder, self.settings, self._report = run, settings, report
+        self.devices = Devices()
         self.rows = run.rows()
         base = weights.encoder_folder(settings.backbone)
         self.base_digest = digest_folder(base)
         self.tokenizer, self.guard = model.build(base, categories, settings.dropout)
+        optimize.choose_weights(self.guard, settings)
+        self.guard.to(self.devices.device)
         self._check_length()
         self.train_rows = self._encoded("train")
         self.validation = [row for row in self.rows if row.get("split") == "validation"]
         self.steps_an_epoch = math.ceil(len(self.train_rows.ids) / settings.batch_size)
         self.steps = self.steps_an_epoch * settings.epochs
-        self.optimizer = self._make_optimizer()
-        self.state = State()
+        self.optimizer = optimize.make_optimizer(self.guard, settings)
+        self.state = State(pieces=settings.accumulate)
+        self.mean = optimize.RunningMean(self.guard, settings.average)
+        self.hard = torch.zeros(2, len(self.train_rows.ids))  # how wrong each row was: last epoch, this epoch
         self.best_weights: dict[str, torch.Tensor] | None = None
+        self.vectors = self._vectors() if settings.frozen else None
+
+    def report(self, message: str, shown: dict[str, Any] | None = None) -> None:
+        if self.devices.first:
+            self._report(self.state.step, self.steps, message, shown)
 
     def _check_length(self) -> None:
         positions = getattr(self.guard.encoder.config, "max_position_embeddings", None) or self.settings.max_length
@@ -101,62 +105,159 @@ class Training:
         rows = [row for row in self.rows if (row.get("split") or "train") == split]
         if not rows:
             raise ProgramError(f"There are no rows of the split {split!r}.", "Give at least a few hundred examples.")
-        return Rows(
-            ids=batches.encode(self.tokenizer, [row["text"] for row in rows], self.settings.max_length),
-            verdict=np.array([float(row["label"] == "unsafe") for row in rows], np.float32),
-            category=category_targets(rows, self.guard.categories),
-            weight=np.array([1.0 if row.get("weight") is None else row["weight"] for row in rows], np.float32),
-        )
+        made = make_rows(rows, self.guard.categories, self.tokenizer, self.settings)
+        if self.settings.teacher:
+            said = taught(self.folder, self.settings.teacher, [row["text"] for row in rows])
+            made.verdict = (1 - self.settings.distill) * made.verdict + self.settings.distill * said
+        return made
 
-    def _make_optimizer(self) -> torch.optim.AdamW:
+    def _vectors(self) -> torch.Tensor:
+        """What the frozen encoder says of every training row, once and for all [n, width]."""
         import torch
 
-        heads = [p for name, p in self.guard.named_parameters() if not name.startswith("encoder.")]
-        groups = [
-            {"params": list(self.guard.encoder.parameters()), "lr": self.settings.learning_rate},
-            {"params": heads, "lr": self.settings.head_learning_rate},
-        ]
-        return torch.optim.AdamW(groups, weight_decay=self.settings.weight_decay)
+        vectors = torch.zeros(len(self.train_rows.ids), self.guard.encoder.config.hidden_size)
+        self.guard.eval()
+        with torch.inference_mode():
+            for rows in batches.by_length(self.train_rows.lengths, 64):
+                vectors[rows] = self.guard.vectors(*self._padded(self.train_rows.ids, rows)).cpu()
+        return vectors.clone().to(self.devices.device)
+
+    def _padded(self, ids: list[list[int]], rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens, mask = batches.pad([ids[row] for row in rows], self.tokenizer.pad_token_id or 0)
+        return tokens.to(self.devices.device), mask.to(self.devices.device)
+
+    # The loop
 
     def run(self) -> None:
         """Train from the newest whole checkpoint, or from the start, to the end."""
         self._resume()
-        full_rates = [self.settings.learning_rate, self.settings.head_learning_rate]
-        while self.state.step < self.steps:
+        while not self._over():
             epoch, at = divmod(self.state.step, self.steps_an_epoch)
             order = batches.shuffled(self.train_rows.lengths, self.settings.batch_size, self.settings.seed, epoch)
             for rows in order[at:]:
-                for group, full in zip(self.optimizer.param_groups, full_rates, strict=True):
-                    group["lr"] = full * self._schedule(self.state.step)
                 self._step(rows)
-                if self.state.step % self.steps_an_epoch == 0:
+                if self.state.step % self.steps_an_epoch == 0 or self._spent() >= 1:
                     self._end_epoch(epoch)
                 if self.state.step % self.settings.checkpoint_steps == 0:
                     self._checkpoint()
+                if self._over():
+                    break
         self._finish()
 
-    def _schedule(self, step: int) -> float:
-        """Linear warm-up, then linear decay to zero."""
-        warm = max(1, int(self.settings.warm_up * self.steps))
-        return min((step + 1) / warm, (self.steps - step) / max(1, self.steps - warm))
+    def _fraction(self) -> float:
+        """How much of the training is done, from 0 to 1, by steps or by the time that is spent."""
+        return min(1.0, max(self.state.step / self.steps, self._spent()))
+
+    def _spent(self) -> float:
+        budget = self.settings.budget_minutes * 60
+        return self.state.spent / budget if budget else 0.0
+
+    def _over(self) -> bool:
+        waited = len(self.state.history) - 1 - self.state.best_epoch
+        bored = bool(self.settings.patience and self.state.history and waited >= self.settings.patience)
+        return self._fraction() >= 1 or bored
 
     def _step(self, rows: list[int]) -> None:
         import torch
 
-        # Dropout masks depend on the step alone, so that a resumed run draws what an unbroken one would.
-        torch.manual_seed(hash((self.settings.seed, self.state.step)) % 2**31)
+        began = time.process_time()
+        optimize.set_rates(self.optimizer, self._fraction(), self.settings.warm_up, 1 / self.steps)
         self.guard.train()
-        tokens, mask = batches.pad([self.train_rows.ids[row] for row in rows], self.tokenizer.pad_token_id or 0)
-        verdict, category = self.guard(tokens, mask)
-        loss = self._loss(verdict, category, rows)
-        self._demand_finite(loss, "loss")
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.guard.parameters(), 1.0)
+        loss = self._backward(rows)
+        self.devices.sum_gradients(self.guard.parameters())
+        torch.nn.utils.clip_grad_norm_([p for p in self.guard.parameters() if p.requires_grad], 1.0)
         self.optimizer.step()
         self.state.step += 1
-        self._trace(rows, loss.item())
-        self.report(self.state.step, self.steps, "Training", {"loss": loss.item()})
+        if self.mean.weights:
+            self.mean.update(self.guard, self.state.step)
+        self.state.spent += self.devices.largest(time.process_time() - began)
+        self._trace(rows, loss)
+        self.report("Training", {"loss": loss})
+
+    def _backward(self, rows: list[int]) -> float:
+        """Gradients of one batch; where memory runs out, once more in pieces of half the size."""
+        try:
+            return self._backward_in_pieces(rows)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or self.devices.count > 1:  # others would wait for us for ever
+                raise
+            if self.state.halved:
+                raise ProgramError(
+                    f"Memory ran out at step {self.state.step} with batches in {self.state.pieces} pieces.",
+                    "Lower max_length, raise accumulate, or take a smaller backbone.",
+                ) from None
+        self.state.halved, self.state.pieces = True, self.state.pieces * 2
+        self.report(f"Memory ran out: batches go in {self.state.pieces} pieces from here")
+        return self._backward_in_pieces(rows)
+
+    def _backward_in_pieces(self, rows: list[int]) -> float:
+        import torch
+
+        # Dropout masks depend on the step alone, so that a resumed run draws what an unbroken one would.
+        torch.manual_seed(
+            hash((self.settings.seed, self.state.step, *[self.devices.rank][: self.devices.rank])) % 2**31
+        )
+        self.optimizer.zero_grad()
+        mine = self.devices.share(rows)
+        size = math.ceil(len(mine) / self.state.pieces) or 1
+        total = 0.0
+        for start in range(0, len(mine), size):
+            loss = self._loss(mine[start : start + size]) / len(rows)
+            self._demand_finite(loss, "loss")
+            loss.backward()
+            total += loss.item()
+        return total
+
+    def _logits(self, ids: list[list[int]], rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        verdict, category = (
+            self.guard.heads(self.vectors[list(rows)]) if self.vectors is not None else self._encode(ids, rows)
+        )
+        return verdict.float(), category.float()
+
+    def _encode(self, ids: list[list[int]], rows: Sequence[int]) -> Any:
+        with self.devices.precision(self.settings.bf16):
+            vectors = self.guard.vectors(*self._padded(ids, rows))
+        return self.guard.heads(vectors.float())  # the heads are cheap, and bfloat16 has three digits
+
+    def _loss(self, rows: list[int]) -> torch.Tensor:
+        """The sum over rows of everything that the settings ask for."""
+        settings, data, device = self.settings, self.train_rows, self.devices.device
+        verdict, category = self._logits(data.ids, rows)
+        wanted, label = tensor(data.verdict[rows], device), tensor(data.label[rows], device)
+        each = losses.verdict_loss(verdict, wanted)
+        if settings.rdrop:
+            other, _ = self._logits(data.ids, rows)
+            each = (each + losses.verdict_loss(other, wanted)) / 2
+            each = each + settings.rdrop * losses.agreement_loss(verdict, other)
+        if category.shape[1]:
+            each = each + settings.category_loss * losses.category_loss(category, tensor(data.category[rows], device))
+        if settings.energy:
+            each = each + settings.energy * losses.energy_loss(verdict, label)
+        if settings.mining:
+            each = each * (1 + settings.mining * self.hard[0, rows].to(device))
+            self.hard[1, rows] = losses.hardness(verdict.detach(), label).cpu()
+        loss: torch.Tensor = (each * tensor(data.weight[rows], device)).sum()
+        return loss + self._second_looks(rows, verdict)
+
+    def _second_looks(self, rows: list[int], verdict: torch.Tensor) -> torch.Tensor:
+        """What needs another text beside the row's own: its disguise, its harmless twin."""
+        data, extra = self.train_rows, verdict.new_zeros(())
+        if self.settings.consistency:
+            some = list(range(self.state.step % CONSISTENCY_SHARE, len(rows), CONSISTENCY_SHARE))
+            if some:
+                extra = extra + self._disguise_loss([rows[at] for at in some], verdict[some])
+        paired = [at for at, row in enumerate(rows) if data.twin[row] >= 0]
+        if self.settings.twins and paired:
+            twin, _ = self._logits(data.ids, [int(data.twin[rows[at]]) for at in paired])
+            extra = extra + self.settings.twins * losses.twin_loss(verdict[paired], twin).sum()
+        return extra
+
+    def _disguise_loss(self, rows: list[int], plain: torch.Tensor) -> torch.Tensor:
+        factor = self.settings.consistency * CONSISTENCY_SHARE / 2
+        disguised, _ = self._logits(self.train_rows.disguised, rows)
+        each = losses.verdict_loss(disguised, tensor(self.train_rows.verdict[rows], self.devices.device))
+        each = each + losses.agreement_loss(disguised, plain)
+        return (each * tensor(self.train_rows.weight[rows], self.devices.device)).sum() * factor
 
     def _demand_finite(self, values: torch.Tensor, name: str) -> None:
         if not values.isfinite().all():
@@ -165,158 +266,109 @@ class Training:
                 "Lower the learning rate and retry.",
             )
 
-    def _loss(self, verdict: torch.Tensor, category: torch.Tensor, rows: list[int]) -> torch.Tensor:
-        import torch
-        from torch.nn.functional import binary_cross_entropy_with_logits as bce
-
-        weight = torch.from_numpy(self.train_rows.weight[rows])
-        wanted = torch.from_numpy(self.train_rows.verdict[rows])
-        loss: torch.Tensor = (bce(verdict, wanted, reduction="none") * weight).mean()
-        if category.shape[1]:
-            targets = torch.from_numpy(self.train_rows.category[rows])
-            known = ~targets.isnan()
-            each = bce(category, targets.nan_to_num(), reduction="none") * known * weight.unsqueeze(-1)
-            # Summed over categories: the mean over fifteen would drown the one that is there.
-            loss = loss + self.settings.category_loss * each.sum(1).mean()
-        return loss
-
     def _trace(self, rows: list[int], loss: float) -> None:
         """Leave which samples each step saw; the proof that a resumed run repeats the order."""
-        with (self.folder / "steps.jsonl").open("a", encoding="utf-8") as trace:
-            trace.write(json.dumps({"step": self.state.step, "rows": rows, "loss": round(loss, 6)}) + "\n")
+        if self.devices.first:
+            with (self.folder / "steps.jsonl").open("a", encoding="utf-8") as trace:
+                trace.write(json.dumps({"step": self.state.step, "rows": rows, "loss": round(loss, 6)}) + "\n")
+
+    # Validation
 
     def _end_epoch(self, epoch: int) -> None:
         for name, values in self.guard.named_parameters():  # a last step can still blow up what its loss did not show
             self._demand_finite(values, name)
-        precision = self._validate().get("average_precision")
-        # Without a validation split that can tell, the last epoch is the best guess.
-        score = float(epoch) if precision is None else precision
-        if score >= self.state.best:
-            self.state.best, self.state.best_epoch = score, epoch
-            self.best_weights = {k: v.detach().clone() for k, v in self.guard.state_dict().items()}
+        self.hard[0], self.hard[1] = self.devices.merged(self.hard[1]), 0.0
+        with self.mean.in_place(self.guard):
+            precision = self._validate().get("average_precision")
+            # Without a validation split that can tell, the last epoch is the best guess.
+            score = float(epoch) if precision is None else precision
+            if score >= self.state.best:
+                self.state.best, self.state.best_epoch = score, epoch
+                self.best_weights = {k: v.detach().cpu().clone() for k, v in self.guard.state_dict().items()}
         self.state.history.append({"epoch": epoch + 1, "validation_average_precision": precision})
         shown = {} if precision is None else {"validation_ap": precision}
-        self.report(self.state.step, self.steps, f"Epoch {epoch + 1} of {self.settings.epochs}", shown)
+        self.report(f"Epoch {epoch + 1} of {self.settings.epochs}", shown)
 
     def _validate(self) -> dict[str, Any]:
         if not self.validation:
             return {}
-        logits, labels = self._validation_logits()
-        return metrics(calibrate.sigmoid(logits), labels, 0.5)
+        verdict, _, labels = self._validation_logits()
+        return metrics(calibrate.sigmoid(verdict), labels, 0.5)
 
-    def _validation_logits(self) -> tuple[Any, Any]:
+    def _validation_logits(self) -> tuple[Any, Any, Any]:
+        """Verdict [n], categories [n, k] and 0/1 labels [n] of the validation split."""
         import torch
 
         texts = [row["text"] for row in self.validation]
         labels = np.array([float(row["label"] == "unsafe") for row in self.validation])
-        logits = forward(self.guard, self.tokenizer, texts, self.settings.max_length)[0]
-        self._demand_finite(torch.from_numpy(logits), "validation score")
-        return logits, labels
+        verdict, category = forward(
+            self.guard, self.tokenizer, texts, self.settings.max_length, overlap=self.settings.window_overlap
+        )
+        self._demand_finite(torch.from_numpy(verdict), "validation score")
+        return verdict, category, labels
 
     # Checkpoints
 
-    @property
-    def _checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
     def _checkpoint(self) -> None:
-        name = f"step-{self.state.step:08d}"
-        self._write_folder(
-            self._checkpoints / name,
-            {
-                "weights": self.guard.state_dict(),
-                "optimizer": self._optimizer_state(),
-                "best": self.best_weights or {},
-            },
-            {"state": vars(self.state)},
-        )
-        for old in sorted(self._checkpoints.glob("step-*"))[:-KEPT_CHECKPOINTS]:
-            shutil.rmtree(old)
-
-    def _write_folder(self, folder: Path, tensors: Mapping[str, Any], texts: Mapping[str, Any]) -> None:
-        """Write a checkpoint; its manifest comes last, so what was cut off never verifies."""
-        from safetensors.torch import save_file
-
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name, values in tensors.items():
-            save_file(
-                {key: value.detach().clone().contiguous() for key, value in values.items()},
-                folder / f"{name}.safetensors",
-            )
-        for name, value in texts.items():
-            write_json(folder / f"{name}.json", value)
-        write_manifest(folder)
-
-    def _optimizer_state(self) -> dict[str, Any]:
-        states = self.optimizer.state_dict()["state"]
-        return {f"{index}.{name}": value for index, state in states.items() for name, value in state.items()}
+        if self.devices.first:
+            tensors = {
+                "weights": self.guard.state_dict(), "optimizer": checkpoints.optimizer_tensors(self.optimizer),
+                "best": self.best_weights or {}, "mean": self.mean.weights, "hard": {"hard": self.hard},
+            }  # fmt: skip
+            checkpoints.write(self.folder / f"checkpoints/step-{self.state.step:08d}", tensors, vars(self.state))
+        self.devices.wait()
 
     def _resume(self) -> None:
-        """Go on from the newest checkpoint that verifies; move those that do not out of the way."""
-        for folder in sorted(self._checkpoints.glob("step-*"), reverse=True):
-            if is_whole(folder):
-                self._load(folder)
-                self.report(self.state.step, self.steps, f"Going on from step {self.state.step}")
-                return
-            quarantine = self.folder / "quarantine"
-            quarantine.mkdir(exist_ok=True)
-            shutil.rmtree(quarantine / folder.name, ignore_errors=True)
-            folder.rename(quarantine / folder.name)
-
-    def _load(self, folder: Path) -> None:
-        from safetensors.torch import load_file
-
-        self.guard.load_state_dict(load_file(folder / "weights.safetensors"))
-        flat: dict[int, dict[str, Any]] = {}
-        for key, value in load_file(folder / "optimizer.safetensors").items():
-            index, name = key.split(".", 1)
-            flat.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": flat})
-        self.best_weights = load_file(folder / "best.safetensors") or None
-        self.state = State(**json.loads((folder / "state.json").read_text()))
+        """Go on from the newest checkpoint that verifies."""
+        found = checkpoints.newest(self.folder) if self.devices.first else None
+        self.devices.wait()
+        if found := found or checkpoints.newest(self.folder):
+            self.guard.load_state_dict(checkpoints.read(found, "weights"))
+            checkpoints.restore_optimizer(self.optimizer, checkpoints.read(found, "optimizer"))
+            self.best_weights = checkpoints.read(found, "best") or None
+            for name, value in checkpoints.read(found, "mean").items():
+                self.mean.weights[name].copy_(value)
+            self.hard = checkpoints.read(found, "hard")["hard"]
+            self.state = State(**checkpoints.read_state(found))
+            self.report(f"Going on from step {self.state.step}")
 
     # The end
 
     def _finish(self) -> None:
-        self.report(self.steps, self.steps, "Calibrating")
-        self.guard.load_state_dict(self.best_weights)
-        decision, figures = self._decision()
+        if self.devices.first:
+            self.report("Calibrating")
+            self.guard.load_state_dict(self.best_weights)
+            optimize.merge_adapters(self.guard)
+            self._save(*self._decision())
+            shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+            self._report(self.steps, self.steps, "Trained")
+        self.devices.wait()
+
+    def _save(self, decision: dict[str, Any], figures: dict[str, Any]) -> None:
         card = {
             "settings": self.settings.to_dict(), "max_length": self.settings.max_length, "base": self.settings.backbone,
-            "base_digest": self.base_digest, **decision,
+            "base_digest": self.base_digest, "window_overlap": self.settings.window_overlap, **decision,
         }  # fmt: skip
         shutil.rmtree(self.folder / "model", ignore_errors=True)
         model.save(self.guard, self.tokenizer, self.folder / "model", card)
         digest = write_manifest(self.folder / "model")
         write_json(self.folder / "metrics.json", {
-            "rows": len(self.rows), "train_rows": len(self.train_rows.ids), "steps": self.steps, "digest": digest,
+            "rows": len(self.rows), "train_rows": len(self.train_rows.ids), "steps": self.state.step, "digest": digest,
             "best_epoch": self.state.best_epoch + 1, "history": self.state.history, "validation": figures,
-            "base_digest": self.base_digest,
+            "base_digest": self.base_digest, "processor_seconds": round(self.state.spent, 1),
         })  # fmt: skip
-        shutil.rmtree(self._checkpoints, ignore_errors=True)
-        self.report(self.steps, self.steps, "Trained")
 
     def _decision(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Temperature and thresholds from the validation split, and its figures with them."""
+        """Calibration and thresholds from the validation split, and its figures with them."""
         if not self.validation:
             return {"temperature": 1.0, "thresholds": {}}, {}
-        logits, labels = self._validation_logits()
-        divisor = calibrate.temperature(logits, labels)
-        probabilities = calibrate.sigmoid(logits / divisor)
-        cuts = calibrate.thresholds(probabilities, labels)
-        cut = 0.5 if cuts["best_f1"] is None else cuts["best_f1"]
-        return {"temperature": divisor, "thresholds": cuts}, metrics(probabilities, labels, cut)
+        verdict, category, labels = self._validation_logits()
+        targets = category_targets(self.validation, self.guard.categories).astype(float)
+        card = calibrate.fit(verdict, labels, category, targets)
+        unsafe, categories = calibrate.calibrated(card, verdict, category)
+        card |= choose(unsafe, labels, categories, targets, self.guard.categories, self.settings.target_fpr)
+        cut = 0.5 if card["thresholds"]["default"] is None else card["thresholds"]["default"]
+        return card, metrics(unsafe, labels, cut)
 
 
-def category_targets(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Targets [n, k]: all 0 for safe rows, 1 where named; nan where an unsafe row names none, which is unknown."""
-    targets = np.zeros((len(rows), len(names)), np.float32)
-    for at, row in enumerate(rows):
-        named = row.get("categories") or ()
-        if row["label"] == "unsafe":
-            targets[at] = [float(name in named) for name in names] if named else math.nan
-    return targets
-
-
-__all__ = ["State", "Training", "train"]
+__all__ = ["State", "Training", "category_targets", "train"]

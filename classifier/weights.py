@@ -7,6 +7,7 @@ from pathlib import Path
 
 from classifier.artifacts import refuse_executable
 from classifier.config import DEFAULT_ENCODER
+from classifier.decoder import DECODER, decoder_folder
 from classifier.runfolder import ProgramError
 
 # Names that pip packages carry weights for: package and folder inside it.
@@ -21,12 +22,14 @@ def encoder_folder(name: str) -> Path:
     Raises:
         ProgramError: nothing of that name is to be had, or it could run code while loading.
     """
-    folder = _local(name) or download(name, ", ".join(PACKAGED))
+    folder = _local(name) or download(name, ", ".join([*PACKAGED, DECODER]))
     refuse_executable(folder)
     return folder
 
 
 def _local(name: str) -> Path | None:
+    if name == DECODER:
+        return decoder_folder()
     if name in PACKAGED:
         package, inside = PACKAGED[name]
         return package_folder(package) / inside

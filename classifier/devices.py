@@ -1,0 +1,95 @@
+"""Where the numbers are crunched: one device, or the several processes of `accelerate launch`.
+
+Every process holds the whole guard, takes every n-th row of each batch and averages gradients with the others, so the
+samples of a step are the same however many processes share them. Only the first one writes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Devices:
+    """This process's device and its place among the others."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self.count = int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank = int(os.environ.get("RANK", "0"))
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        self.device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+        if self.count > 1 and not torch.distributed.is_initialized():
+            torch.distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and reports."""
+        return self.rank == 0
+
+    def share(self, rows: list[int]) -> list[int]:
+        """The rows of a batch that are this process's."""
+        return rows[self.rank :: self.count]
+
+    def sum_gradients(self, parameters: Iterable[Any]) -> None:
+        """Add every parameter's gradient over all processes; each loss is already a share of the whole batch's."""
+        import torch
+
+        if self.count == 1:
+            return
+        for parameter in parameters:
+            if parameter.requires_grad:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                torch.distributed.all_reduce(parameter.grad)
+
+    def largest(self, value: float) -> float:
+        """The largest of a number over all processes: what each must know alike, such as the time that is spent."""
+        import torch
+
+        if self.count == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+        return float(shared.item())
+
+    def merged(self, values: torch.Tensor) -> torch.Tensor:
+        """The element-wise largest of a tensor over all processes."""
+        import torch
+
+        if self.count == 1:
+            return values.clone()
+        shared = values.to(self.device, copy=True)
+        torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+        return shared.to(values.device)
+
+    def wait(self) -> None:
+        """Let every process come this far."""
+        import torch
+
+        if self.count > 1:
+            torch.distributed.barrier()
+
+    def precision(self, bf16: bool) -> Any:
+        """The context of a forward pass: bfloat16 where it was asked for."""
+        import torch
+
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch says that memory ran out, on a graphics card or off it."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+
+
+def tensor(values: Any, device: torch.device) -> torch.Tensor:
+    """An array of numpy on a device."""
+    import torch
+
+    return torch.from_numpy(values).to(device)
