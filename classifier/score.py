@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import batches, model
+from classifier import batches, networks, onnx
 from classifier.calibrate import sigmoid
 from classifier.runfolder import ProgramError, Report, RunFolder
 
@@ -21,20 +21,16 @@ def forward(
     guard: Any, tokenizer: Any, texts: Sequence[str], max_length: int, progress: Progress | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Raw logits in the order of the texts: verdict [n], categories [n, k]."""
-    import torch
-
+    network = networks.network(guard, tokenizer.pad_token_id or 0)
     ids = batches.encode(tokenizer, texts, max_length)
     verdict = np.zeros(len(texts))
     category = np.zeros((len(texts), len(guard.categories)))
     done = 0
-    guard.eval()
-    with torch.inference_mode():
-        for rows in batches.by_length([len(sequence) for sequence in ids], BATCH):
-            v, c = guard(*batches.pad([ids[row] for row in rows], tokenizer.pad_token_id or 0))
-            verdict[rows], category[rows] = v.double().numpy(), c.double().numpy()
-            done += len(rows)
-            if progress:
-                progress(done, len(texts))
+    for rows in batches.by_length([len(sequence) for sequence in ids], BATCH):
+        verdict[rows], category[rows] = network.logits([ids[row] for row in rows])
+        done += len(rows)
+        if progress:
+            progress(done, len(texts))
     return verdict, category
 
 
@@ -62,9 +58,9 @@ class Scorer:
         return probabilities
 
 
-def load_scorer(folder: Path | str) -> Scorer:
-    """Load a guard for scoring, after checking its manifest."""
-    return Scorer(*model.load(Path(folder)))
+def load_scorer(folder: Path | str, backend: str = "auto", threads: int = 0) -> Scorer:
+    """Load a guard for scoring, after checking its manifest; `backend` as in `classifier.onnx.load`."""
+    return Scorer(*onnx.load(Path(folder), backend, threads))
 
 
 def score(run: RunFolder, report: Report) -> None:
