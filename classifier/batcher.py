@@ -36,7 +36,6 @@ class Waiting:
     taken: int = 0
     since: float = field(default_factory=time.monotonic)
 
-
     def take(self, found: dict[str, Any] | Exception) -> None:
         """Note the answer for the next text; the last one, or the first failure, ends the waiting."""
         with suppress(InvalidStateError):  # the client has gone, or an earlier text failed

@@ -116,7 +116,7 @@ def calibration_ids(
     tokenizer: Any, rows: Sequence[Mapping[str, Any]], count: int, max_length: int
 ) -> list[networks.Ids]:
     """Batches of texts to find ranges with: training rows where the rows say so, evenly spread, short to long."""
-    texts = texts_of([row for row in rows if row.get("split") in (None, "train")] or [dict(row) for row in rows])
+    texts = texts_of([dict(row) for row in rows if row.get("split") in (None, "train")] or [dict(row) for row in rows])
     chosen = [texts[at] for at in np.linspace(0, len(texts) - 1, min(count, len(texts))).astype(int)]
     ids = sorted(batches.encode(tokenizer, chosen, max_length), key=len)
     return [ids[part] for part in networks.by_budget(ids, CALIBRATION_TOKENS)]
@@ -205,5 +205,3 @@ def _for_other_servers(target: Path, width: int) -> None:
         {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for at, (path, kind) in enumerate(parts)
     ])  # fmt: skip
-
-

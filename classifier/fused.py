@@ -24,14 +24,16 @@ def fused(guard: Any) -> Any:
     AttentionMaskInterface.register(NAME, eager_mask)
     twin = copy.deepcopy(guard).eval()
     for module in twin.modules():
-        if hasattr(config := getattr(module, "config", None), "_attn_implementation"):
+        config: Any = getattr(module, "config", None)
+        if hasattr(config, "_attn_implementation"):
             config._attn_implementation = NAME
     _spell_norms(twin)
     return twin
 
 
 def _attention(
-    module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, scaling: float | None = None, **extra: Any
+    module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, scaling: float | None = None,
+    **extra: Any,
 ) -> tuple[Any, None]:  # fmt: skip
     """transformers' attention interface; query, key, value [batch, heads, tokens, width of a head]."""
     import torch
@@ -54,7 +56,7 @@ def _attention(
 def _spell_norms(module: Any) -> None:
     import torch
 
-    class Spelled(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Spelled(torch.nn.Module):
         """Layer normalization over the last axis as means and products."""
 
         def __init__(self, norm: Any) -> None:

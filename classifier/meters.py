@@ -21,11 +21,9 @@ class Meters:
 
     def __init__(self, shelf: Shelf) -> None:
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "guard_requests", "Requests answered", ["path", "status"], registry=self._registry
-        )  # fmt: skip
+        self._requests = Counter("guard_requests", "Requests answered", ["path", "status"], registry=self._registry)
         self._seconds = Histogram(
-            "guard_request_seconds", "From the request to its answer", ["path"], buckets=SECONDS, registry=self._registry
+            "guard_request_seconds", "From request to answer", ["path"], buckets=SECONDS, registry=self._registry
         )
         self.texts = Counter("guard_texts", "Texts that were taken for scoring", ["model"], registry=self._registry)
         self._registry.register(_OfShelf(shelf))

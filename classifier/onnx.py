@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from classifier import fused, model
-from classifier.artifacts import verify
+from classifier.artifacts import refuse_executable, verify
 from classifier.networks import Ids, Logits, by_budget, padded
 from classifier.runfolder import ProgramError
 
@@ -127,7 +127,7 @@ def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a folder, without loading its weights and never running code of its own."""
     from transformers import AutoTokenizer
 
-    model.refuse_executable(folder)
+    refuse_executable(folder)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
@@ -143,7 +143,7 @@ def write_full(guard: Any, file: Path) -> None:
     """Write a guard as ONNX in full precision, for any number of texts of any length."""
     import torch
 
-    class Whole(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Whole(torch.nn.Module):
         """Without categories the second output would be empty, which ONNX has no use for."""
 
         def __init__(self) -> None:
@@ -162,8 +162,8 @@ def write_full(guard: Any, file: Path) -> None:
     with torch.inference_mode():
         torch.onnx.export(
             Whole().eval(), (ids, mask), str(file), dynamo=True, verbose=False, external_data=_is_large(guard),
-            input_names=["input_ids", "attention_mask"], output_names=["verdict", "categories"][: 1 + bool(guard.categories)],
-            dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+            input_names=["input_ids", "attention_mask"], dynamic_shapes={"input_ids": axes, "attention_mask": axes},
+            output_names=["verdict", "categories"] if guard.categories else ["verdict"],
         )  # fmt: skip
 
 
@@ -184,13 +184,14 @@ def write_base(guard: Any, full: Path, file: Path) -> None:
 def _largest_gap(one: Path, other: Path) -> float:
     """How far the verdicts of two files are apart on a padded batch."""
     tokens, mask = padded([list(range(5, 60)), list(range(7, 20))], 0)
-    verdicts = [session(file).run(["verdict"], {"input_ids": tokens, "attention_mask": mask})[0] for file in (one, other)]
+    given = {"input_ids": tokens, "attention_mask": mask}
+    verdicts = [session(file).run(["verdict"], given)[0] for file in (one, other)]
     return float(np.abs(verdicts[0] - verdicts[1]).max())
 
 
 def _is_large(guard: Any) -> bool:
     """Whether the weights would not fit into one protobuf, which ends at 2 GiB."""
-    return sum(parameter.numel() * 4 for parameter in guard.parameters()) > 1.8 * 2**30
+    return bool(sum(parameter.numel() * 4 for parameter in guard.parameters()) > 1.8 * 2**30)
 
 
 def write_dynamic(base: Path, file: Path) -> None:

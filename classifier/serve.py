@@ -133,8 +133,8 @@ class Server:
             except Exception as error:
                 where = error.__traceback__.tb_frame.f_code.co_name if error.__traceback__ else ""
                 logger.error("%s in %s", type(error).__name__, where)
-                no = BadRequest("The server could not answer.", code="internal_error", status=500)
-                response = JSONResponse(no.body, status_code=500)
+                failed = BadRequest("The server could not answer.", code="internal_error", status=500)
+                response = JSONResponse(failed.body, status_code=500)
             self._meters.note(request.url.path, response.status_code, time.perf_counter() - start)
             return response
 
@@ -215,7 +215,9 @@ def serve(settings: ServeSettings) -> int:
 def main(arguments: list[str]) -> int:
     """The command line of `python -m classifier serve`."""
     command = argparse.ArgumentParser(prog="python -m classifier serve", description=__doc__.split("\n")[0])
-    command.add_argument("--model", action="append", default=[], metavar="[NAME=]FOLDER", help="a guard; may be repeated")
+    command.add_argument(
+        "--model", action="append", default=[], metavar="[NAME=]FOLDER", help="a guard; may be repeated"
+    )
     command.add_argument("--follow", type=Path, metavar="FILE", help='{"models": {NAME: FOLDER}}, looked at for ever')
     command.add_argument("--backend", default="auto", help="auto, torch, or one of the exported forms")
     command.add_argument("--threads", type=int, default=0, help="of a forward pass; every core without it")

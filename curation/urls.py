@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, register_converter
 
-from curation.views import examples, guards, projects, releases, reviews, rounds
+from curation.api.moderation import api as moderation
+from curation.views import examples, guards, projects, releases, reviews, rounds, traffic
 
 
 class Verb:
@@ -37,6 +38,10 @@ project = [
     path("review/judge", reviews.judge, name="review-judge"),
     path("review/undo", reviews.undo, name="review-undo"),
     path("guards/", guards.index, name="guards"),
+    path("guards/live/", traffic.index, name="guard-traffic"),
+    path("guards/live/choose", traffic.choose, name="guard-traffic-choose"),
+    path("guards/live/keys/make", traffic.make_key, name="guard-key-make"),
+    path("guards/live/keys/<int:pk>/revoke", traffic.revoke_key, name="guard-key-revoke"),
     path("guards/<int:number>/", guards.detail, name="guard"),
     path("guards/<int:number>/promote", guards.promote, name="guard-promote"),
     path("releases/", releases.index, name="releases"),
@@ -49,5 +54,6 @@ urlpatterns = [
     path("healthz", projects.healthz, name="healthz"),
     path("login", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
+    path("v1/", moderation.urls),
     path("p/<slug:slug>/", include(project)),
 ]

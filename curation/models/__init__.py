@@ -10,8 +10,10 @@ from curation.models.release import Release
 from curation.models.review import Verdict
 from curation.models.round import Recipe, Round
 from curation.models.states import IllegalMove, Stateful
+from curation.models.traffic import ApiKey, Traffic
 
 __all__ = [
+    "ApiKey",
     "AuditEntry",
     "Category",
     "Evaluation",
@@ -30,5 +32,6 @@ __all__ = [
     "Release",
     "Round",
     "Stateful",
+    "Traffic",
     "Verdict",
 ]

@@ -97,6 +97,7 @@ class Job(Stateful):
         EVALUATE = "evaluate"
         ATTACK = "attack"
         RELEASE = "release"
+        EXPORT = "export"
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -107,7 +108,14 @@ class Job(Stateful):
         DEAD = "dead"
 
     LIVE = (State.QUEUED, State.RUNNING)
-    COMPUTE = (Kind.GENERATE, Kind.FILTER, Kind.TRAIN, Kind.EVALUATE, Kind.ATTACK)  # one at a time per device
+    COMPUTE = (
+        Kind.GENERATE,
+        Kind.FILTER,
+        Kind.TRAIN,
+        Kind.EVALUATE,
+        Kind.ATTACK,
+        Kind.EXPORT,
+    )  # one at a time per device
     MOVES = {
         State.QUEUED: (State.RUNNING, State.CANCELLED),
         State.RUNNING: (State.DONE, State.FAILED, State.CANCELLED, State.DEAD, State.QUEUED),
