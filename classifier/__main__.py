@@ -9,14 +9,20 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from classifier.runfolder import ProgramError, Report, RunFolder, run_program
+from classifier.runfolder import ProgramError, ProgressWriter, Report, RunFolder, run_program
 
 PROGRAMS = {
     "train": "fine-tune a guard on labelled rows: input.parquet (text, label, categories, split) -> model/",
     "evaluate": "measure a guard on labelled rows: input.parquet -> metrics.json, output.parquet, or by flags",
     "score": "score texts with a guard: input.parquet (id, text) -> output.parquet (id, unsafe, categories)",
+    "export": "write a guard as ONNX in full and in 8 bits, measured on input.parquet -> model/, or by flags",
     "embed": "embed texts with a frozen encoder: input.parquet (id, text) -> output.parquet (id, vector)",
     "sweep": "try settings by successive halving: input.parquet, a space of settings -> metrics.json (what mattered)",
+}
+
+TOOLS = {
+    "serve": "answer over HTTP for guards by name, with dynamic batching and hot swap",
+    "scan": "score the lines of files or of a pipe",
 }
 
 
@@ -32,6 +38,13 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--watch-parent", action="store_true", help="exit when standard input closes")
         if name == "evaluate":
             _evaluate_flags(command)
+        if name == "export":
+            command.add_argument("--model", type=Path, help="a guard's folder, with --data and --out")
+            command.add_argument("--data", type=Path, help="labelled JSON lines to calibrate and to measure on")
+            command.add_argument("--out", type=Path, help="the new folder")
+            command.add_argument("--bound", type=float, default=0.005, help="average precision that may be lost")
+    for name, text in TOOLS.items():
+        commands.add_parser(name, help=text, add_help=False)
     return main
 
 
@@ -51,10 +64,13 @@ def work_of(program: str) -> Callable[[RunFolder, Report], None]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one program; return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in TOOLS:
+        return _said(lambda: int(import_module(f"classifier.{arguments[0]}").main(arguments[1:])))
     command = parser()
     options = command.parse_args(arguments)
     if getattr(options, "model", None) or getattr(options, "data", None):
-        return _evaluate(options)
+        return _export(options) if options.program == "export" else _evaluate(options)
     if options.folder is None:
         command.error(f"{options.program} needs a RUN_FOLDER")
     return run_program(work_of(options.program), options.folder, watch_parent=options.watch_parent)
@@ -67,12 +83,27 @@ def _evaluate(options: argparse.Namespace) -> int:
         print("evaluate needs both --model and --data", file=sys.stderr)
         return 2
     wanted = Examination(options.model, options.data, options.threshold, options.attacks, tuple(options.peer))
+    return _said(lambda: print(json.dumps(examine(wanted))))
+
+
+def _export(options: argparse.Namespace) -> int:
+    from classifier.export import ExportSettings, export_file
+
+    if not (options.model and options.data and options.out):
+        print("export needs --model, --data and --out", file=sys.stderr)
+        return 2
+    settings = ExportSettings.from_dict({"model": str(options.model), "bound": options.bound})
+    progress = ProgressWriter(sys.stderr)
+    return _said(lambda: print(json.dumps(export_file(settings, options.data, options.out, progress))))
+
+
+def _said(work: Callable[[], int | None]) -> int:
+    """Do the work; say in a sentence why it could not be done."""
     try:
-        print(json.dumps(examine(wanted)))
+        return work() or 0
     except (ProgramError, OSError) as error:
         print(f"{error} {getattr(error, 'remedy', '')}".strip(), file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

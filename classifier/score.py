@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifier import batches, inputs, model
+from classifier import batches, inputs, networks, onnx
 from classifier.calibrate import calibrated
 from classifier.decide import Rules
 from classifier.runfolder import ProgramError, Report, RunFolder
@@ -27,23 +27,17 @@ def forward(
 
     Long texts are read in windows that share `overlap` of their tokens; None cuts them off instead.
     """
-    import torch
-
+    network = networks.network(guard, tokenizer.pad_token_id or 0)
     edges = batches.edges(tokenizer)
     encoded = batches.encode(tokenizer, [t[:MOST_CHARACTERS] for t in texts], max_length if overlap is None else None)
     cut = [inputs.windows(ids, max_length, overlap or 0.0, edges) for ids in encoded]
     ids, owner = [piece for pieces in cut for piece in pieces], [n for n, pieces in enumerate(cut) for _ in pieces]
-    verdict, category = np.zeros(len(ids)), np.zeros((len(ids), len(guard.categories)))
-    device, done = next(guard.parameters()).device, 0
-    guard.eval()
-    with torch.inference_mode():
-        for rows in batches.by_length([len(sequence) for sequence in ids], BATCH):
-            tokens, mask = batches.pad([ids[row] for row in rows], tokenizer.pad_token_id or 0)
-            v, c = guard(tokens.to(device), mask.to(device))
-            verdict[rows], category[rows] = v.double().cpu().numpy(), c.double().cpu().numpy()
-            done += len(rows)
-            if progress:
-                progress(done * len(texts) // len(ids), len(texts))
+    verdict, category, done = np.zeros(len(ids)), np.zeros((len(ids), len(guard.categories))), 0
+    for rows in batches.by_length([len(sequence) for sequence in ids], BATCH):
+        verdict[rows], category[rows] = network.logits([ids[row] for row in rows])
+        done += len(rows)
+        if progress:
+            progress(done * len(texts) // len(ids), len(texts))
     return inputs.pool(verdict, owner, len(texts)), inputs.pool(category, owner, len(texts))
 
 
@@ -71,9 +65,9 @@ class Scorer:
         return probabilities
 
 
-def load_scorer(folder: Path | str) -> Scorer:
-    """Load a guard for scoring, after checking its manifest."""
-    return Scorer(*model.load(Path(folder)))
+def load_scorer(folder: Path | str, backend: str = "auto", threads: int = 0) -> Scorer:
+    """Load a guard for scoring, after checking its manifest; `backend` as in `classifier.onnx.load`."""
+    return Scorer(*onnx.load(Path(folder), backend, threads))
 
 
 def score(run: RunFolder, report: Report) -> None:

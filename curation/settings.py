@@ -129,6 +129,11 @@ STATIC_ROOT = BASE_DIR / "curation" / "static"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 2**20
 MAX_IMPORT_BYTES = env.integer("WHETSTONE_MAX_IMPORT_BYTES", 32 * 2**20, least=1)
 
+# The guards that are served: the file that says which, and where the serving program answers.
+GUARDS_FILE = env.path("WHETSTONE_GUARDS_FILE", VAR_DIR / "guards.json")
+GUARD_SOCKET = services.socket_folder(VAR_DIR) / "guard.sock"
+GUARD_URL = env.url("WHETSTONE_GUARD_URL", ("http", "https", "unix")) or f"unix://{GUARD_SOCKET}"
+
 # Jobs; see curation/models/job.py.
 JOB_HEARTBEAT_SECONDS = env.number("WHETSTONE_JOB_HEARTBEAT_SECONDS", 2, least=0.05)
 JOB_DEAD_AFTER_SECONDS = env.number("WHETSTONE_JOB_DEAD_AFTER_SECONDS", 15, least=0.2)

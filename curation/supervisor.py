@@ -53,10 +53,15 @@ class Child:
 
 
 def procfile(text: str) -> dict[str, list[str]]:
-    """Commands by name; `$PORT` is filled in."""
-    port = str(env.integer("WHETSTONE_PORT", 8000, least=1))
+    """Commands by name; `$PORT`, `$GUARDS` and `$GUARD_SOCKET` are filled in."""
+    values = {
+        "$PORT": str(env.integer("WHETSTONE_PORT", 8000, least=1)),
+        "$GUARD_SOCKET": shlex.quote(str(settings.GUARD_SOCKET)), "$GUARDS": shlex.quote(str(settings.GUARDS_FILE)),
+    }  # fmt: skip
+    for name, value in values.items():
+        text = text.replace(name, value)
     lines = (line.partition(":") for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    return {name.strip(): shlex.split(command.replace("$PORT", port)) for name, _, command in lines}
+    return {name.strip(): shlex.split(command) for name, _, command in lines}
 
 
 class Supervisor:

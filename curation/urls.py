@@ -6,6 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
 from curation.api import api
+from curation.api.moderation import api as moderation
 from curation.views import (
     accounts,
     adjudications,
@@ -19,6 +20,7 @@ from curation.views import (
     reviews,
     rounds,
     rules,
+    traffic,
 )
 
 
@@ -66,6 +68,10 @@ project = [
     path("quality/people/<int:pk>/resume", people.resume, name="quality-resume"),
     path("quality/rules/", rules.edit, name="quality-rules"),
     path("guards/", guards.index, name="guards"),
+    path("guards/live/", traffic.index, name="guard-traffic"),
+    path("guards/live/choose", traffic.choose, name="guard-traffic-choose"),
+    path("guards/live/keys/make", traffic.make_key, name="guard-key-make"),
+    path("guards/live/keys/<int:pk>/revoke", traffic.revoke_key, name="guard-key-revoke"),
     path("guards/<int:number>/", guards.detail, name="guard"),
     path("guards/<int:number>/promote", guards.promote, name="guard-promote"),
     path("releases/", releases.index, name="releases"),
@@ -81,5 +87,6 @@ urlpatterns = [
     path("settings/", accounts.settings, name="settings"),
     path("words.js", accounts.words, name="javascript-catalog"),
     path("api/v1/", api.urls),
+    path("v1/", moderation.urls),
     path("p/<slug:slug>/", include(project)),
 ]

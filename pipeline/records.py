@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Label = Literal["safe", "unsafe"]
-Origin = Literal["seed", "augmented", "paraphrased", "adversarial", "human"]
+Origin = Literal["seed", "augmented", "paraphrased", "adversarial", "human", "traffic"]
 
 SAFE: Label = "safe"
 UNSAFE: Label = "unsafe"

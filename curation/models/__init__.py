@@ -16,9 +16,11 @@ from curation.models.round import Recipe, Round
 from curation.models.rules import ReviewRules
 from curation.models.states import IllegalMove, Stateful
 from curation.models.token import PersonalToken
+from curation.models.traffic import ApiKey, Traffic
 
 __all__ = [
     "Adjudication",
+    "ApiKey",
     "Assignment",
     "AuditEntry",
     "Batch",
@@ -53,5 +55,6 @@ __all__ = [
     "Round",
     "Standing",
     "Stateful",
+    "Traffic",
     "Verdict",
 ]

@@ -138,6 +138,7 @@ class Example(Stateful):
         PARAPHRASED = "paraphrased"
         ADVERSARIAL = "adversarial"
         HUMAN = "human"
+        TRAFFIC = "traffic"  # a live request that the project chose to keep
 
     MOVES = {
         State.NEW: (State.FILTERED, State.QUEUED),

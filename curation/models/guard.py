@@ -37,6 +37,12 @@ class GuardQuerySet(StatefulQuerySet["Guard"]):
         """Guards of projects that the user is a member of."""
         return self.filter(project__memberships__user=user)
 
+    def served(self) -> GuardQuerySet:
+        """Guards that answer: the active ones, and those that shadow one."""
+        from curation.models.traffic import Traffic
+
+        return self.filter(Q(state=Guard.State.ACTIVE) | Q(pk__in=Traffic.objects.values("shadow")))
+
 
 class Guard(Stateful):
     """A trained classifier, published under its digest."""
@@ -63,6 +69,10 @@ class Guard(Stateful):
     state = models.CharField(max_length=12, choices=State.choices, default=State.TRAINED)
     digest = models.CharField(max_length=64, help_text="of the manifest of its files")
     path = models.CharField(max_length=300, help_text="under the artifact root")
+    # The same guard in the forms that serving runs; empty until it was exported.
+    export_digest = models.CharField(max_length=64, blank=True)
+    export_path = models.CharField(max_length=300, blank=True, help_text="under the artifact root")
+    export_report = models.JSONField(default=dict, help_text="what each form costs in accuracy and time")
     settings = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict, help_text="on the validation split, while training")
     # Lineage: everything one needs to train it again.
@@ -84,6 +94,11 @@ class Guard(Stateful):
 
     def __str__(self) -> str:
         return f"Guard {self.number}"
+
+    @property
+    def serving_path(self) -> str:
+        """What serving loads, under the artifact root: the exported form, or what training wrote until there is one."""
+        return self.export_path or self.path
 
     def metrics_on(self, evaluation_set: EvaluationSet | None) -> dict[str, Any] | None:
         """Figures on a frozen set, None where it was not measured."""

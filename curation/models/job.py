@@ -100,6 +100,7 @@ class Job(Stateful):
         PRIORITIZE = "prioritize"  # puts what waits for people into the order that spends them best
         RESCORE = "rescore"  # measures edited texts again
         AGREEMENT = "agreement"  # measures how far people agree
+        EXPORT = "export"
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -117,6 +118,7 @@ class Job(Stateful):
         Kind.EVALUATE,
         Kind.ATTACK,
         Kind.RESCORE,
+        Kind.EXPORT,
     )  # one at a time per device
     MOVES = {
         State.QUEUED: (State.RUNNING, State.CANCELLED),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from curation.models import Guard, IllegalMove, Project
-from curation.operations import Refused
+from curation.operations import Refused, serving
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,6 +29,7 @@ def promote(guard: Guard, by: User | None, note: str = "") -> None:
             raise Refused(
                 f"{guard} is {guard.state}; only an evaluated guard that is not active can go live."
             ) from None
+        serving.changed(guard.project)
 
 
 def is_better(guard: Guard, before: Guard | None) -> bool:

@@ -20,7 +20,7 @@ from classifier.artifacts import publish
 from classifier.runfolder import RunFolder, digest_rows
 from curation.models import Evaluation, Example, Finding, Guard, Job, Round, Verdict
 from curation.models.example import Label
-from curation.operations import Refused, agreement, evaluation, guards, releases, rounds
+from curation.operations import Refused, agreement, evaluation, guards, releases, rounds, serving
 from curation.operations.jobs import Attempt, finish
 
 CHUNK = 1000  # rows a statement
@@ -315,4 +315,5 @@ WORK: dict[Job.Kind, Callable[[Attempt], None]] = {
     Job.Kind.ATTACK: attack,
     Job.Kind.RELEASE: release,
     Job.Kind.AGREEMENT: agreement.measure,
+    Job.Kind.EXPORT: serving.export,
 }

@@ -54,6 +54,12 @@ class FakePrograms:
         self.average_precision += 0.01
         write_json(run / "metrics.json", {"average_precision": self.average_precision, "f1": 0.6, "n": len(run.rows())})
 
+    def export(self, run: RunFolder) -> None:
+        (run / "model").mkdir(exist_ok=True)
+        (run / "model" / "guard.json").write_text(json.dumps(run.request()["settings"]))
+        digest = write_manifest(run / "model")
+        write_json(run / "metrics.json", {"backend": "onnx-dynamic", "digest": digest, "forms": {}})
+
     def adversary(self, run: RunFolder) -> None:
         seeds = [row for row in run.rows() if row["role"] == "seed"][:3]
         run.write_rows([_draft(seed, f"{seed['text']} in disguise", "adversarial") for seed in seeds])

@@ -8,11 +8,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import Error, close_old_connections
 
-from curation.operations import jobs
+from curation.operations import jobs, serving
 
 
 class Command(BaseCommand):
-    help = "Look after jobs for ever: queue those again whose worker died, ring again for those that nobody heard of."
+    help = (
+        "Look after jobs for ever: queue those again whose worker died, ring again for those that nobody heard of; "
+        "and name the guards that are to be served."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="look once and end")
@@ -28,6 +31,7 @@ class Command(BaseCommand):
         close_old_connections()
         try:
             found = jobs.reconcile()
+            serving.publish()
         except Error as error:
             # The database is away; whoever restarts it finds us still looking.
             self.stderr.write(f"The database did not answer: {type(error).__name__}. Looking again soon.")
