@@ -178,7 +178,8 @@ def test_two_processes_see_the_samples_of_one(encoder: Path, tmp_path: Path) -> 
         "--dynamo_backend",
         "no",
     ]
-    command = [sys.executable, "-m", "accelerate.commands.launch", *flags, "-m", "classifier", "train", runs[1].path]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", *flags, "-m"]
+    command = [*launcher, "classifier", "train", runs[1].path]
     done = subprocess.run(
         list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"},
