@@ -92,7 +92,7 @@ def pool(values: Array, owner: Sequence[int], count: int) -> Array:
     np.maximum.at(worst_one, owners, values)
     np.add.at(total, owners, values)
     windows_each = np.bincount(owners, minlength=count).reshape(-1, *[1] * (values.ndim - 1))
-    return (1 - MEAN_SHARE) * worst_one + MEAN_SHARE * total / windows_each
+    return worst_one + MEAN_SHARE * (total / windows_each - worst_one)
 
 
 # Disguises

@@ -29,7 +29,7 @@ LOOKALIKES = {
 }  # fmt: skip
 PLAIN = {ord(other): letter for letter, others in LOOKALIKES.items() for other in others}
 LEET = str.maketrans("0134578@$€", "oieastbase")
-LEET_WORD = re.compile(r"(?<![\w@$€])(?=[\w@$€]*[a-zA-Z])(?=[\w@$€]*[0134578@$€])[a-zA-Z0-9@$€]{3,}")
+LEET_WORD = re.compile(r"(?<![\w@$€/=.#&?-])(?=[\w@$€]*[a-zA-Z])(?=[\w@$€]*[0134578@$€])[a-zA-Z0-9@$€]{3,}")
 # What has digits by right: 5kg, 4th, mp3, VARIABLE1, 3D, $10, @name, name@home.
 NO_LEET = re.compile(r"^(\d+[a-zA-Z]{1,3}|[a-zA-Z]+\d+|[a-zA-Z]+[€$]+|[$€]\d.*|[@$]\w+|\w+@\w+)$")
 SPACED = re.compile(r"(?<![^\W_])[^\W_]([ .\-_*·])(?:[^\W_]\1){2,}[^\W_](?![^\W_])")
@@ -92,7 +92,7 @@ def without_lookalikes(text: str) -> str:
     text = unicodedata.normalize("NFKC", text)
     foreign = sum(ord(c) in PLAIN for c in text)
     latin = sum(c in string.ascii_letters for c in text)
-    mostly_latin = latin > 2 * foreign
+    mostly_latin = latin > foreign
     words = re.split(r"(\s+)", text)
     return "".join(word.translate(PLAIN) if mostly_latin or _mixed(word) else word for word in words)
 

@@ -28,6 +28,8 @@ FIGURE = "average_precision"
 def sweep(run: RunFolder, report: Report) -> None:
     """The program: leave `metrics.json` with the winner, every trial, and the worth of each setting."""
     request = run.request()
+    if not (run / "input.parquet").exists():
+        raise ProgramError(f"{run / 'input.parquet'} is missing.", "Give the folder that holds both files.")
     space = _space(request)
     candidates = choose(space, int(request.get("candidates", 8)), int(request.get("settings", {}).get("seed", 0)))
     minutes, trials, rung = float(request.get("first_minutes", 1.0)), [], 0

@@ -179,16 +179,20 @@ class Training:
         try:
             return self._backward_in_pieces(rows)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error) or self.devices.count > 1:  # others would wait for us for ever
-                raise
-            if self.state.halved:
-                raise ProgramError(
-                    f"Memory ran out at step {self.state.step} with batches in {self.state.pieces} pieces.",
-                    "Lower max_length, raise accumulate, or take a smaller backbone.",
-                ) from None
+            self._halve(error)
+        return self._backward(rows)
+
+    def _halve(self, error: Exception) -> None:
+        """Cut batches into twice as many pieces, once; raise whatever that does not help against."""
+        if not is_out_of_memory(error) or self.devices.count > 1:  # others would wait for us for ever
+            raise error
+        if self.state.halved:
+            raise ProgramError(
+                f"Memory ran out at step {self.state.step} with batches in {self.state.pieces} pieces.",
+                "Lower max_length, raise accumulate, or take a smaller backbone.",
+            ) from None
         self.state.halved, self.state.pieces = True, self.state.pieces * 2
         self.report(f"Memory ran out: batches go in {self.state.pieces} pieces from here")
-        return self._backward_in_pieces(rows)
 
     def _backward_in_pieces(self, rows: list[int]) -> float:
         import torch

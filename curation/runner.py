@@ -79,7 +79,7 @@ def run(program: list[str], folder: Path, *, on_line: Listener, keep_going: Call
 
 def _start(program: list[str], folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-m", *program, str(folder), "--watch-parent"],
+        _command(program, folder),
         cwd=settings.BASE_DIR,
         env={**THRIFTY, **os.environ, "WHETSTONE_CACHE": str(settings.CACHE_DIR)},
         stdin=subprocess.PIPE,
@@ -90,6 +90,15 @@ def _start(program: list[str], folder: Path, log: IO[bytes]) -> subprocess.Popen
     started = psutil.Process(process.pid).create_time()
     write_json(folder / "program.json", {"pid": process.pid, "started": started})
     return process
+
+
+def _command(program: list[str], folder: Path) -> list[str]:
+    """How a program is started: by Python, or by `accelerate launch` where a training names several devices."""
+    devices = 1
+    if program == ["classifier", "train"]:
+        devices = RunFolder(folder).request().get("settings", {}).get("devices", 1)
+    several = ["accelerate.commands.launch", "--num_processes", str(devices), "--num_machines", "1", "-m"]
+    return [sys.executable, "-m", *(several if devices > 1 else []), *program, str(folder), "--watch-parent"]
 
 
 def _listen(

@@ -44,14 +44,14 @@ ORDERS = {
 }
 # Grants what still has a free slot. The examples are locked by now, so what this statement sees is how it is.
 CLOSE_EXPIRED = """
-UPDATE curation_lease SET closed_at = now(), ended = 'expired' WHERE id IN (
-    SELECT id FROM curation_lease WHERE project_id = %s AND closed_at IS NULL AND expires_at <= now()
+UPDATE curation_lease SET closed_at = statement_timestamp(), ended = 'expired' WHERE id IN (
+    SELECT id FROM curation_lease WHERE project_id = %s AND closed_at IS NULL AND expires_at <= statement_timestamp()
     FOR UPDATE SKIP LOCKED
 )
 """
 GRANT = """
 INSERT INTO curation_lease (project_id, example_id, slot, reviewer_id, batch_id, purpose, held, expires_at, ended)
-SELECT %(project)s, e.id, free.slot, %(reviewer)s, %(batch)s, 'queue', false, now() + %(length)s, ''
+SELECT %(project)s, e.id, free.slot, %(reviewer)s, %(batch)s, 'queue', false, statement_timestamp() + %(length)s, ''
 FROM curation_example e CROSS JOIN LATERAL (
     SELECT slot FROM generate_series(1, CASE WHEN %(one)s THEN 1 ELSE coalesce(e.overlap, %(overlap)s) END) slot
     WHERE NOT EXISTS (
