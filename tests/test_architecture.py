@@ -18,7 +18,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("curation", "pipeline", "classifier")
-HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "sklearn", "pandas", "rensa", "pyarrow")
+HEAVY = (
+    "torch", "transformers", "trl", "peft", "datasets", "accelerate", "sklearn", "scipy", "pandas", "rensa", "pyarrow",
+)  # fmt: skip
 PLACES = (*LAYERS, "tests", "templates", "docs", "benchmarks", ".ci")
 VENDORED = ROOT / "curation" / "static" / "vendor"
 
