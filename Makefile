@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
 
-.PHONY: demo up round test check bench clean setup
+.PHONY: demo up round test check bench words clean setup
 
 demo: $(READY)  ## run everything with a demo project
 	@$(BIN)/python manage.py demo
@@ -29,6 +29,15 @@ check: $(READY)  ## linters, types, layers, migrations
 
 bench: $(READY)  ## every benchmark with its small settings
 	@for program in benchmarks/*.py; do test -e "$$program" || continue; $(BIN)/python "$$program" --quick || exit 1; done
+
+WORDS := curation/locale/de/LC_MESSAGES
+
+words: $(READY)  ## gather the strings of pages and scripts, and compile the translations; needs GNU gettext
+	$(BIN)/python manage.py makemessages --locale de --no-obsolete --no-location --ignore tests --ignore var --ignore .venv
+	xgettext --language=JavaScript --from-code=UTF-8 --keyword=gettext --keyword=ngettext:1,2 --no-location --sort-output \
+		--output=var/djangojs.pot curation/static/js/desk/*.js
+	msgmerge --quiet --update --backup=none --no-fuzzy-matching $(WORDS)/djangojs.po var/djangojs.pot
+	for domain in django djangojs; do msgfmt --check --output-file=$(WORDS)/$$domain.mo $(WORDS)/$$domain.po || exit 1; done
 
 setup: $(READY)
 

@@ -19,18 +19,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("curation", "pipeline", "classifier")
 HEAVY = (
-    "torch",
-    "transformers",
-    "trl",
-    "peft",
-    "datasets",
-    "accelerate",
-    "sklearn",
-    "pandas",
-    "rensa",
-    "pyarrow",
+    "torch", "transformers", "trl", "peft", "datasets", "accelerate", "sklearn", "scipy", "pandas", "rensa", "pyarrow",
     "onnxruntime",
-)
+)  # fmt: skip
 PLACES = (*LAYERS, "tests", "templates", "docs", "benchmarks", ".ci")
 VENDORED = ROOT / "curation" / "static" / "vendor"
 

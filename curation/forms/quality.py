@@ -72,9 +72,11 @@ class GoldForm(forms.Form):
         choices=Label.choices, label="What the desk proposes", widget=forms.RadioSelect, initial=Label.SAFE,
         help_text="for a written text; a wrong proposal shows who approves without reading",
     )  # fmt: skip
-    shown_categories = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple, label="with")
+    shown_categories = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple, label="Categories"
+    )
     label = forms.ChoiceField(choices=ANSWERS, label="The right answer", widget=forms.RadioSelect)
-    categories = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple, label="with")
+    categories = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple, label="Categories")
     explanation = forms.CharField(
         required=False, max_length=1000, widget=forms.Textarea(attrs={"class": "form-control", "rows": 2}),
         help_text="told after the answer, where the project gives feedback, and after an exam",

@@ -47,12 +47,12 @@ WORDS = {
     "blind": ("Judge blind", "the guard's score and others' verdicts stay hidden until one has decided"),
     "order": ("Order of the queue", ""),
     "skip_rule": ("A skipped example", ""),
-    "lease_seconds": ("Seconds an example is kept for one person", "renewed while they are at it"),
-    "hold_seconds": ("Seconds a held one is kept", "as while somebody asks a colleague"),
+    "lease_seconds": ("Seconds kept for one person", "renewed while they are at it"),
+    "hold_seconds": ("Seconds kept while held", "as while somebody asks a colleague"),
     "prefetch": ("Examples loaded ahead", "so that the next text is there at once"),
     "bulk_allowed": ("Allow deciding many at once", ""),
     "bulk_adversarial": ("Also what the adversary wrote", "it is made to be mistaken, so one by one is safer"),
-    "gold_rate": ("Known questions in the queue, in percent", "0 mixes none in; 50 at most"),
+    "gold_rate": ("Share of the queue, in percent", "0 mixes none in; 50 at most"),
     "gold_feedback": ("Tell the answer", "else nobody learns which one was a known question"),
     "gold_window": ("Answers looked at", "the newest ones of a person"),
     "gold_bar": ("Right of these, in percent", "whoever falls below is paused until a lead has talked with them"),
@@ -94,7 +94,7 @@ class RulesForm(OfRules):
         for name in SHARES:
             top = 50 if name == "gold_rate" else 100
             self.fields[name] = forms.FloatField(min_value=0, max_value=top)
-            self.initial[name] = round(100 * self.initial[name], 4)
+            self.initial[name] = f"{100 * self.initial[name]:g}"
         for name, choices in CHOICES.items():
             self.fields[name] = forms.ChoiceField(choices=choices)
         for name, field in self.fields.items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from curation import keymap
 from curation.models import Category, Preferences, Project
 from curation.operations import reviews
-from curation.operations.wellbeing import Limits
+from curation.operations.wellbeing import Limits, sitting_seconds
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -48,13 +49,17 @@ def policy(project: Project) -> list[dict[str, Any]]:
 def settings_for(project: Project, user: User) -> dict[str, Any]:
     """Everything the desk's scripts need about this person in this project, as JSON."""
     chosen, rules = preferences_of(user), project.review_rules
+    after = Limits.of(rules, chosen).break_after_minutes
     return {
         "user": user.pk,
         "project": project.slug,
         "keys": {"mode": chosen.key_mode, "keys": keymap.keys(chosen.keymap)},
         "prefetch": rules.prefetch,
         "lease_seconds": rules.lease_seconds,
-        "wellbeing": {"break_after_minutes": Limits.of(rules, chosen).break_after_minutes},
+        "wellbeing": {
+            "break_after_minutes": after,
+            "sitting_seconds": sitting_seconds(user, timedelta(minutes=after)) if after else 0,
+        },
         "bulk_adversarial": rules.bulk_adversarial,
         "categories": policy(project),
     }

@@ -23,17 +23,36 @@ from curation.operations import Refused
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+    from curation.operations.wellbeing import Care
+
 
 # At the desk
 
 
-def due(project: Project, reviewer: User, rules: ReviewRules, free: int) -> list[tuple[int, Purpose]]:
-    """Ids of examples that this claim of `free` items shall mix in, each with what it is for. The queue leases them."""
+def due(
+    project: Project, reviewer: User, rules: ReviewRules, free: int, care: Care | None = None
+) -> list[tuple[int, Purpose]]:
+    """Ids of examples that this claim of `free` items shall mix in, each with what it is for. The queue leases them.
+
+    What `care` leaves out is left out here too, and severe ones beyond its limit.
+    """
     wanted = sum(random.random() < rules.gold_rate for _ in range(free)) if rules.gold_rate else 0
     if not wanted:
         return []
-    ids = list(unanswered(project, reviewer).values_list("example", flat=True))
-    return [(pk, Purpose.GOLD) for pk in random.sample(ids, min(wanted, len(ids)))]
+    found = list(unanswered(project, reviewer).values_list("example", "example__proposed_categories"))
+    picked: list[tuple[int, Purpose]] = []
+    left = None if care is None else care.severe_left
+    for pk, proposed in random.sample(found, len(found)):
+        if len(picked) == wanted:
+            break
+        if care is not None and not care.avoid.isdisjoint(proposed):
+            continue
+        if care is not None and left is not None and not care.severe.isdisjoint(proposed):
+            if left == 0:
+                continue
+            left -= 1
+        picked.append((pk, Purpose.GOLD))
+    return picked
 
 
 def unanswered(project: Project, reviewer: User) -> QuerySet[GoldQuestion]:

@@ -127,8 +127,8 @@ def _reversed(project: Project, user: User) -> Share:
 def days(project: Project, user: User) -> list[dict[str, Any]]:
     """Verdicts, median seconds and minutes of active time by day, oldest first."""
     found = _lately(project, user).annotate(day=TruncDate("created_at")).values("day")
-    rows = found.annotate(verdicts=Count("pk"), seconds=Percentile(ACTIVE, 0.5), spent=Sum(ACTIVE)).order_by("day")
-    return [{**row, "minutes": (row["spent"] or 0) / 60} for row in rows]
+    rows = found.annotate(verdicts=Count("pk"), middle=Percentile(ACTIVE, 0.5), spent=Sum(ACTIVE)).order_by("day")
+    return [{**row, "seconds": row["middle"], "minutes": (row["spent"] or 0) / 60} for row in rows]
 
 
 # What it cost to read

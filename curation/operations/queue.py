@@ -51,17 +51,17 @@ UPDATE curation_lease SET closed_at = statement_timestamp(), ended = 'expired' W
 """
 GRANT = """
 INSERT INTO curation_lease (project_id, example_id, slot, reviewer_id, batch_id, purpose, held, expires_at, ended)
-SELECT %(project)s, e.id, free.slot, %(reviewer)s, %(batch)s, 'queue', false, statement_timestamp() + %(length)s, ''
+SELECT %(project)s, e.id, free.place, %(reviewer)s, %(batch)s, 'queue', false, statement_timestamp() + %(length)s, ''
 FROM curation_example e CROSS JOIN LATERAL (
-    SELECT slot FROM generate_series(1, CASE WHEN %(one)s THEN 1 ELSE coalesce(e.overlap, %(overlap)s) END) slot
+    SELECT place FROM generate_series(1, CASE WHEN %(one)s THEN 1 ELSE coalesce(e.overlap, %(overlap)s) END) place
     WHERE NOT EXISTS (
         SELECT 1 FROM curation_lease l
-        WHERE l.example_id = e.id AND l.slot = slot AND l.purpose = 'queue' AND (l.closed_at IS NULL OR EXISTS (
+        WHERE l.example_id = e.id AND l.slot = place AND l.purpose = 'queue' AND (l.closed_at IS NULL OR EXISTS (
             SELECT 1 FROM curation_verdict v WHERE v.lease_id = l.id AND v.decision NOT IN ('skip', 'withdraw')
             AND NOT EXISTS (SELECT 1 FROM curation_verdict w WHERE w.supersedes_id = v.id)
         ))
     )
-    ORDER BY slot LIMIT 1
+    ORDER BY place LIMIT 1
 ) free
 WHERE e.id = ANY(%(examples)s) AND e.state = 'queued'
 ON CONFLICT DO NOTHING RETURNING *
@@ -132,14 +132,15 @@ def close_expired(project: Project) -> int:
 
 def _take(seat: Seat, missing: int, batch: Batch | None) -> list[Lease]:
     """Lease what comes next: known questions that are due, what is meant for this person, then the pool."""
-    known = lease_known(seat, gold.due(seat.project, seat.reviewer, seat.rules, missing))
+    known = lease_known(seat, gold.due(seat.project, seat.reviewer, seat.rules, missing, seat.care))
     if any(lease.purpose == Purpose.EXAM for lease in known):
         return known  # an exam is not mixed with work
     taken: list[Lease] = []
     for source in _sources(seat, batch):
         short = missing - len(known) - len(taken)
         if short > 0:
-            taken += grant(seat, _locked(source.examples, short, seat.care), source.batch)
+            care = wellbeing.after(seat.care, [*known, *taken])
+            taken += grant(seat, _locked(source.examples, short, care), source.batch)
     return _mixed(taken, known)
 
 

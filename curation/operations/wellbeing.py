@@ -1,15 +1,15 @@
-"""How much of what a person reads: stops, limits, nudges, and what is not for them now.
+"""How much of what a person reads: stops, limits, breaks, and what is not for them now.
 
-The queue asks `pause` whether to hand out anything, `care_for` what to leave out, `nudge` whether a break is due, and
-`explain` why it found nothing. Where a project and a person both set a limit, the stricter one holds. Nobody but the
-person is told what they opted out of, how much they read, or that a limit held.
+The queue asks `pause` whether to hand out anything, `care_for` what to leave out and `explain` why it found nothing;
+the desk asks `sitting_seconds` when a break is due. Where a project and a person both set a limit, the stricter one
+holds. Nobody but the person is told what they opted out of, how much they read, or that a limit held.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce, Lag, Least
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from curation.models import Lease, OptOut, Preferences, Project, ReviewRules, Standing, Verdict
+from curation.models import Example, Lease, OptOut, Preferences, Project, ReviewRules, Standing, Verdict
 from curation.models.project import LEADS
 from curation.operations import exams
 
@@ -42,7 +42,7 @@ LIMIT = _("What is left is hard to read, and you have had your share. After a br
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing is handed out now, and why: break, budget, paused, exam or limit. A break is only a nudge."""
+    """Nothing is handed out now, and why: budget, paused, exam or limit."""
 
     kind: str
     message: str
@@ -87,7 +87,7 @@ def limits_for(reviewer: User, rules: ReviewRules) -> Limits:
     return Limits.of(rules, Preferences.of(reviewer))
 
 
-# Stops and nudges
+# Stops and breaks
 
 
 def pause(project: Project, reviewer: User, rules: ReviewRules) -> Pause | None:
@@ -103,31 +103,25 @@ def pause(project: Project, reviewer: User, rules: ReviewRules) -> Pause | None:
     return None
 
 
-def nudge(reviewer: User, rules: ReviewRules) -> Pause | None:
-    """That a break would do good; it holds nothing back."""
-    after = limits_for(reviewer, rules).break_after_minutes
-    if not after or (began := sitting_since(reviewer, timedelta(minutes=after))) is None:
-        return None
-    minutes = int((timezone.now() - began).total_seconds() // 60)
-    return Pause("break", BREAK.format(minutes=minutes)) if minutes >= after else None
-
-
 def explain(project: Project, reviewer: User, rules: ReviewRules) -> Pause | None:
     """Why the queue may have found nothing although something waits: a limit held."""
     return Pause("limit", str(LIMIT)) if care_for(project, reviewer, rules).severe_left == 0 else None
 
 
-def sitting_since(reviewer: User, back: timedelta) -> datetime | None:
-    """When the current sitting began, as far as one looks `back`; None where the person is not at it."""
+def sitting_seconds(reviewer: User, back: timedelta) -> float:
+    """How long the current sitting has lasted, as far as one looks `back`; 0 where the person was away.
+
+    The desk counts on from here, so that loading it again does not put off a break.
+    """
     now = timezone.now()
     latest = Verdict.objects.by_people().filter(reviewer=reviewer, created_at__gt=now - back - REST)
-    before = Window(Lag("created_at"), order_by=F("created_at").asc())
-    gaps = latest.annotate(gap=F("created_at") - before).filter(gap__gt=REST)
     ends = latest.aggregate(first=Min("created_at"), last=Max("created_at"))
     if ends["last"] is None or now - ends["last"] > REST:
-        return None
+        return 0.0
+    before = Window(Lag("created_at"), order_by=F("created_at").asc())
+    gaps = latest.annotate(gap=F("created_at") - before).filter(gap__gt=REST)
     began: datetime = gaps.aggregate(at=Max("created_at"))["at"] or ends["first"]
-    return began
+    return (now - began).total_seconds()
 
 
 def today() -> datetime:
@@ -161,6 +155,15 @@ def care_for(project: Project, reviewer: User, rules: ReviewRules) -> Care:
     if tired and _others_wait(project, avoid | tired):
         avoid |= tired
     return Care(frozenset(avoid), severe, _severe_left(project, reviewer, rules, limits, severe, read))
+
+
+def after(care: Care, leases: Sequence[Lease]) -> Care:
+    """What to leave out once these leases are in hand: what is severe among them counts."""
+    if care.severe_left is None or not leases:
+        return care
+    taken = Example.objects.filter(pk__in=[lease.example_id for lease in leases])
+    count = taken.filter(proposed_categories__overlap=list(care.severe)).count()
+    return replace(care, severe_left=max(0, care.severe_left - count))
 
 
 def severe_keys(project: Project) -> frozenset[str]:

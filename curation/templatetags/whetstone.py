@@ -75,7 +75,7 @@ def figure(value: object) -> str:
 @register.filter
 def coefficient(value: object) -> str:
     """A coefficient of agreement with two decimals, or a dash where there is none."""
-    return f"{value:.2f}".replace("-", "−") if isinstance(value, int | float) else "–"
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−") if isinstance(value, int | float) else "–"
 
 
 @register.filter

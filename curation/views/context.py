@@ -16,6 +16,7 @@ NAVIGATION = (
     ("examples", "Examples", "list-details"),
     ("rounds", "Rounds", "refresh"),
     ("review", "Review", "eye-check"),
+    ("queue", "Queue", "inbox"),
     ("quality", "Quality", "circle-check"),
     ("guards", "Guards", "shield-check"),
     ("releases", "Releases", "package"),
@@ -42,7 +43,7 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
     waiting = Example.objects.filter(project=project).waiting_for(request.user)[:MANY]
     return {
         "nav_project": project,
-        "nav_items": NAVIGATION,
+        "nav_items": [row for row in NAVIGATION if row[0] != "queue" or role in LEADS],
         "nav_section": SECTIONS.get(name.split("-")[0], name.split("-")[0]),
         "may_lead": role in LEADS,
         "may_review": role in REVIEWERS,

@@ -11,7 +11,7 @@ from curation.models import Project
 from curation.models.project import LEADS
 from curation.operations import Refused, agreement, gold, quality
 from curation.views import access
-from curation.views.charts import Curve, Span, spans
+from curation.views.charts import Curve, spans
 
 
 @require_GET
@@ -21,8 +21,8 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
     kappas = _kappas(project)
     rows = [
         {
-            "member": member, "work": (work := quality.of(project, member.user)),
-            "gold": Span(work.gold.value, work.gold.low, work.gold.high), "kappa": kappas.get(("", member.user_id)),
+            "member": member, "work": quality.of(project, member.user),
+            "kappa": kappas.get(("", member.user_id)),
         }
         for member in gold.reviewers(project)
     ]  # fmt: skip
@@ -49,7 +49,6 @@ def detail(request: access.UserRequest, project: Project, pk: int) -> HttpRespon
         "agreement": spans([{"name": name, **kappas[key, pk]} for key, name in names.items() if (key, pk) in kappas]),
         "days": days, "curve": _curve(days), "measured": agreement.measured(project),
         "exposure": quality.exposure(project, member.user) if mine else [],
-        "gold": Span(work.gold.value, work.gold.low, work.gold.high),
     }  # fmt: skip
     return render(request, "quality/person.html", context)
 

@@ -7,6 +7,7 @@ import pytest
 
 from curation.models import AuditEntry, Example, GoldQuestion, OptOut, Project, Purpose, Standing
 from curation.operations import Refused, gold, wellbeing
+from curation.operations.wellbeing import Care
 from tests.factories import make_example, make_gold, make_lease, make_member, make_project, make_rules, make_verdict
 
 pytestmark = pytest.mark.django_db
@@ -94,6 +95,19 @@ def test_nobody_gets_a_question_twice_or_one_of_what_they_judged_opted_out_of_or
     question(make_project())
 
     assert {pk for pk, _ in gold.due(project, ana, rules, 50)} == {left.example_id}
+
+
+def test_known_questions_keep_to_what_is_left_out_and_to_the_limit_of_severe_ones(project: Project, ana: Any) -> None:
+    rules = make_rules(project, gold_rate=0.5)
+    for category in ("hate", "hate", "hate", "fraud", "child-exploitation"):
+        question(project, proposed_categories=[category])
+    care = Care(avoid=frozenset(["child-exploitation"]), severe=frozenset(["hate"]), severe_left=1)
+
+    due = gold.due(project, ana, rules, 100, care)
+
+    asked = Example.objects.filter(pk__in=[pk for pk, _ in due])
+    assert sorted(one.proposed_categories[0] for one in asked) == ["fraud", "hate"]
+    assert len(gold.due(project, ana, rules, 100)) == 5
 
 
 def test_feedback_is_told_only_where_the_project_says_so_and_only_for_known_questions(

@@ -7,10 +7,10 @@ from unittest import mock
 import pytest
 from django.utils import timezone
 
-from curation.models import OptOut, Preferences, Project, Verdict
-from curation.operations import wellbeing
+from curation.models import Batch, BatchItem, OptOut, Preferences, Project, Verdict
+from curation.operations import queue, wellbeing
 from curation.operations.wellbeing import Limits, Read, overdone, run_of_severe, stricter
-from tests.factories import make_example, make_lease, make_member, make_project, make_rules, make_verdict
+from tests.factories import make_example, make_gold, make_lease, make_member, make_project, make_rules, make_verdict
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +58,6 @@ def test_nobody_is_held_up_without_a_reason(project: Project, ana: Any) -> None:
     read(project, ana, "fraud")
 
     assert wellbeing.pause(project, ana, project.review_rules) is None
-    assert wellbeing.nudge(ana, project.review_rules) is None
 
 
 def test_the_daily_budget_stops_firmly_and_counts_active_time_of_today_in_all_projects(
@@ -86,29 +85,39 @@ def test_a_person_may_stop_earlier_than_the_project_asks(project: Project, ana: 
     assert stop is not None and stop.kind == "budget"
 
 
-def test_a_break_is_suggested_after_so_long_a_sitting_and_a_pause_begins_a_new_one(project: Project, ana: Any) -> None:
-    rules = make_rules(project, break_after_minutes=20)
-    for minutes in (24, 20, 16, 12, 8, 4, 1):
-        read(project, ana, minutes_ago=minutes)
-
-    said = wellbeing.nudge(ana, rules)
-    assert said is not None
-    assert (said.kind, "24 minutes" in said.message) == ("break", True)
+BACK = timedelta(minutes=20)
 
 
-def test_a_sitting_with_a_rest_in_it_began_after_the_rest(project: Project, ana: Any) -> None:
-    rules = make_rules(project, break_after_minutes=20)
-    for minutes in (24, 20, 12, 8, 4, 1):  # eight minutes of rest before the third
-        read(project, ana, minutes_ago=minutes)
+@pytest.mark.parametrize(
+    ("verdicts", "minutes"),
+    [
+        ((24, 20, 16, 12, 8, 4, 1), 24),
+        ((24, 20, 12, 8, 4, 1), 12),  # eight minutes of rest before the third
+        ((40, 36, 32, 28, 24, 20), 0),  # away by now
+        ((), 0),
+    ],
+)
+def test_a_sitting_lasts_since_the_last_rest(
+    ana: Any, project: Project, verdicts: tuple[int, ...], minutes: int
+) -> None:
+    for ago in verdicts:
+        read(project, ana, minutes_ago=ago)
 
-    assert wellbeing.nudge(ana, rules) is None
+    assert wellbeing.sitting_seconds(ana, BACK) == pytest.approx(60 * minutes, abs=50)
 
 
-def test_whoever_is_away_is_asked_nothing(project: Project, ana: Any) -> None:
-    for minutes in (40, 36, 32, 28, 24, 20):
-        read(project, ana, minutes_ago=minutes)
+def test_the_desk_is_told_how_long_somebody_sat_there_already(project: Project, ana: Any) -> None:
+    from curation.operations import desk
 
-    assert wellbeing.nudge(ana, make_rules(project, break_after_minutes=10)) is None
+    make_rules(project, break_after_minutes=20)
+    for ago in (12, 8, 4, 0):
+        read(project, ana, minutes_ago=ago)
+
+    told = desk.settings_for(project, ana)["wellbeing"]
+    assert told["break_after_minutes"] == 20
+    assert told["sitting_seconds"] == pytest.approx(720, abs=50)
+    make_rules(project, break_after_minutes=0)
+    assert desk.settings_for(project, ana)["wellbeing"]["sitting_seconds"] == 0
 
 
 def test_opt_outs_are_left_out_and_are_nobody_elses(project: Project, ana: Any) -> None:
@@ -169,6 +178,7 @@ def test_severe_texts_of_the_day_count_each_once_even_when_taken_back(project: P
 def test_without_severe_categories_or_limits_nothing_is_counted(project: Project, ana: Any) -> None:
     assert wellbeing.care_for(project, ana, make_rules(project, severe_in_row=0)).severe_left is None
     project.policy_version.categories.update(severity=1)
+    project = Project.objects.get(pk=project.pk)
     assert wellbeing.care_for(project, ana, make_rules(project, severe_in_row=3)).severe_left is None
 
 
@@ -202,3 +212,21 @@ def test_rotation_never_empties_a_queue(project: Project, ana: Any) -> None:
     assert wellbeing.care_for(project, ana, rules).avoid == set()
     make_example(project)
     assert wellbeing.care_for(project, ana, rules).avoid == {"fraud"}
+
+
+def test_severe_ones_from_known_questions_and_from_batches_count_against_one_limit(project: Project, ana: Any) -> None:
+    rules = make_rules(project, severe_in_row=2, gold_rate=0.5)
+    severe: dict[str, Any] = {"proposed_label": "unsafe", "proposed_categories": ["hate"]}
+    lead = make_member(project, "lead")
+    batch = Batch.objects.create(project=project, name="hers", created_by=lead)
+    for _ in range(4):
+        make_gold(make_example(project, state="accepted", **severe), label="unsafe", categories=["hate"])
+        BatchItem.objects.create(batch=batch, assignee=ana, example=make_example(project, reserved=True, **severe))
+        make_example(project, **severe)
+        make_example(project)
+
+    hand = queue.claim(project, ana, 8)
+
+    assert rules.severe_in_row == 2
+    assert sum(lease.example.proposed_categories == ["hate"] for lease in hand.leases) == 2
+    assert len(hand.leases) == 6

@@ -12,6 +12,7 @@ export class Pauses {
     Object.assign(this, { clock, rules, leave });
     this.done = 0;
     this.waiting = 0;
+    clock.sitting = rules.sitting_seconds ?? 0; // loading the desk again is no break
     clock.addEventListener("beat", () => this.beat());
   }
 
