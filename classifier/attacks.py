@@ -10,10 +10,11 @@ import base64
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from classifier.inputs import Scores, worst
 from classifier.obfuscation import LOOKALIKES
 
 Attack = Callable[[str, random.Random], str]
@@ -124,29 +125,35 @@ def disguise(text: str, seed: str) -> str:
     return chance.choice(DISGUISES)(text, chance)
 
 
-class Scores(Protocol):
-    """What is attacked: anything that answers for texts with (unsafe [n], categories [n, k])."""
-
-    def scores(self, texts: Sequence[str]) -> tuple[Any, Any]: ...
-
-
 def flip_rates(
     scorer: Scores, rows: Sequence[Mapping[str, Any]], threshold: float, seed: int = 0
-) -> dict[str, dict[str, float | int | None]]:
+) -> dict[str, dict[str, dict[str, float | int | None]]]:
     """For each attack: of the rows that the guard judged rightly, the share that it no longer does.
 
-    `missed` counts unsafe rows that pass, `blocked` safe rows that are blocked now; `any` takes all attacks together,
-    as somebody who tries them all would.
+    Once for texts as they come (`raw`), once for the worse of that and of the text without its disguises
+    (`undisguised`). `missed` counts unsafe rows that pass, `blocked` safe rows that are blocked now; `any` takes all
+    attacks together, as somebody who tries them all would.
     """
     texts = [row["text"] for row in rows]
     unsafe = np.array([row["label"] == "unsafe" for row in rows])
-    right = (scorer.scores(texts)[0] >= threshold) == unsafe
-    flipped = {}
-    for name, attack in ATTACKS.items():
-        attacked = [attack(text, random.Random(f"{seed}:{name}:{number}")) for number, text in enumerate(texts)]
-        flipped[name] = right & ((scorer.scores(attacked)[0] >= threshold) != unsafe)
-    flipped["any"] = np.logical_or.reduce(list(flipped.values()))
-    return {name: _rates(flips, right, unsafe) for name, flips in flipped.items()}
+    right = {name: ~wrong for name, wrong in _wrong(scorer, texts, unsafe, threshold).items()}
+    flipped: dict[str, dict[str, Any]] = {name: {} for name in right}
+    for attack_name, attack in ATTACKS.items():
+        attacked = [attack(text, random.Random(f"{seed}:{attack_name}:{at}")) for at, text in enumerate(texts)]
+        for name, wrong in _wrong(scorer, attacked, unsafe, threshold).items():
+            flipped[name][attack_name] = right[name] & wrong
+    for flips in flipped.values():
+        flips["any"] = np.logical_or.reduce(list(flips.values()))
+    return {
+        name: {attack: _rates(one, right[name], unsafe) for attack, one in flips.items()}
+        for name, flips in flipped.items()
+    }
+
+
+def _wrong(scorer: Scores, texts: Sequence[str], unsafe: Any, threshold: float) -> dict[str, Any]:
+    scored = worst(scorer, texts)
+    readings = {"raw": scored.raw, "undisguised": scored.unsafe}
+    return {name: (scores >= threshold) != unsafe for name, scores in readings.items()}
 
 
 def _rates(flips: Any, right: Any, unsafe: Any) -> dict[str, float | int | None]:

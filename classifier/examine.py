@@ -14,7 +14,7 @@ import numpy as np
 from classifier import suite
 from classifier.attacks import ATTACKS, flip_rates
 from classifier.evaluate import evaluate_rows, metrics, read_rows
-from classifier.inputs import Scores, Undisguised, worst
+from classifier.inputs import worst
 from classifier.peers import open_peer
 from classifier.published import published
 from classifier.runfolder import ProgramError
@@ -52,8 +52,7 @@ def examine(wanted: Examination) -> dict[str, Any]:
         found = evaluate_rows(scorer, every, threshold)[0]
         found["slices"] = slices(scorer, every, threshold)
     if wanted.attacks:
-        readings: dict[str, Scores] = {"raw": scorer, "undisguised": Undisguised(scorer)}
-        found["attacks"] = {name: flip_rates(one, every, threshold) for name, one in readings.items()}
+        found["attacks"] = flip_rates(scorer, every, threshold)
     if wanted.peers:
         found["peers"] = [compare(peer, sets) for peer in wanted.peers] + published(list(sets))
     return found

@@ -125,16 +125,3 @@ def worst(scorer: Scores, texts: Sequence[str], progress: Any = None) -> Scored:
         undisguised[hidden], other = scorer.scores([readings[at].text for at in hidden])
         both[hidden] = np.maximum(both[hidden], other)
     return Scored(raw, undisguised, np.maximum(raw, undisguised), both, [reading.found for reading in readings])
-
-
-class Undisguised:
-    """A scorer that answers with the worse of both readings, to be measured and attacked like any other."""
-
-    def __init__(self, scorer: Any) -> None:
-        self._scorer = scorer
-        self.names, self.threshold, self.card = scorer.names, scorer.threshold, scorer.card
-
-    def scores(self, texts: Sequence[str], progress: Any = None) -> tuple[Array, Array]:
-        """Calibrated probabilities: unsafe [n], categories [n, k]."""
-        both = worst(self._scorer, texts, progress)
-        return both.unsafe, both.categories

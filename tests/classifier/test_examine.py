@@ -92,7 +92,7 @@ def test_only_right_verdicts_can_be_turned() -> None:
             return np.ones(len(texts)), np.zeros((len(texts), 0))
 
     rows = planted_rows(4)
-    found = attacks.flip_rates(Blocks(), rows, 0.5)
+    found = attacks.flip_rates(Blocks(), rows, 0.5)["raw"]
     assert found["typos"] == {"n": 2, "flipped": 0.0, "missed": 0.0, "blocked": None}
 
 
