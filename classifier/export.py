@@ -96,7 +96,8 @@ def export_folder(
         _write(backend, base, file, tokenizer, rows, settings, card["max_length"])
         network = onnx.OnnxNetwork(card["categories"], onnx.session(file), tokenizer.pad_token_id or 0)
         found[backend] = reference.of(Scorer(tokenizer, network, card)) | {"bytes": file.stat().st_size}
-    summary = _settle(target, card, found, settings, rows)
+    plain = onnx.same_plainly(target, tokenizer, reference.texts, card["max_length"])
+    summary = _settle(target, {**card, "plain_tokenizer": plain}, found, settings, rows)
     report(steps, steps, f"Exported as {summary['backend']}")
     return summary
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -199,6 +200,8 @@ def serve(settings: ServeSettings) -> int:
 
     if not settings.models and settings.follow is None:
         raise ProgramError("There is nothing to serve.", "Give --model NAME=FOLDER or --follow FILE.")
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again once it has ended in good order
+        signal.signal(number, lambda *_: sys.exit(0))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     shelf = shelf_of(settings)
     follower = Follower(shelf, settings.follow) if settings.follow else None
