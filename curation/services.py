@@ -237,21 +237,24 @@ def _pg(var: Path, program: str, *arguments: str) -> subprocess.CompletedProcess
 def _start_postgres(var: Path) -> None:
     data = var / "postgres"
     _init_postgres(var, data)
-    log = data / "server.log"
-    if not _postmaster(var) and not _answers(var):
-        # A pid file whose process is gone, or is another program by now, would block the start.
-        (data / "postmaster.pid").unlink(missing_ok=True)
-        options = f"-c listen_addresses='' -k '{socket_folder(var)}' -c unix_socket_permissions=0700"
-        # After a crash the old server's children need a moment to go, so a first refusal is not the last word.
-        for _ in range(5):
-            done = _pg(
-                var, "pg_ctl", "-D", str(data), "-l", str(log), "-w", "-t", str(int(PATIENCE)), "-o", options, "start"
-            )
-            if done.returncode == 0:
-                break
-            time.sleep(1)
-    _wait("PostgreSQL", lambda: _answers(var), log)
+
+    def up() -> bool:
+        # A server that was killed this moment may still be listed, so whether one has to be started is asked again.
+        if not _answers(var) and not _postmaster(var):
+            _launch_postgres(var, data)
+        return _answers(var)
+
+    _wait("PostgreSQL", up, data / "server.log")
     _create_database(var)
+
+
+def _launch_postgres(var: Path, data: Path) -> None:
+    """Start the server; refused while children of a crashed one still go, which the caller tries again."""
+    # A pid file whose process is gone, or is another program by now, would block the start.
+    (data / "postmaster.pid").unlink(missing_ok=True)
+    options = f"-c listen_addresses='' -k '{socket_folder(var)}' -c unix_socket_permissions=0700"
+    log = str(data / "server.log")
+    _pg(var, "pg_ctl", "-D", str(data), "-l", log, "-w", "-t", str(int(PATIENCE)), "-o", options, "start")
 
 
 def _init_postgres(var: Path, data: Path) -> None:

@@ -166,6 +166,7 @@ def _end_tree(leader: int) -> None:
     for process in stubborn:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(stubborn, timeout=runner.GRACE)
 
 
 def _record_file() -> Path:
