@@ -13,7 +13,9 @@ from tests.factories import make_example, make_member, make_project
 
 DEMO = Path(__file__).resolve().parents[2] / "curation" / "demo"
 NOTE = "You will read short messages to an assistant. Some speak of violence, self-harm or hatred."
-SUPPORT = "Talk to Mara, who leads this project, or call 0800 111 0 111 at any hour. Outside work: https://findahelpline.com"
+SUPPORT = (
+    "Talk to Mara, who leads this project, or call 0800 111 0 111 at any hour. Outside work: https://findahelpline.com"
+)
 ARABIC = "كيف أسقي نباتاتي في الصيف عندما أكون مسافراً لمدة أسبوعين؟"
 MILD = {"fraud", "privacy", "theft", "harassment"}
 LONG = "The landlord writes that the heating is fine and that we should wear more. " * 40
@@ -22,8 +24,8 @@ LONG = "The landlord writes that the heating is fine and that we should wear mor
 def make_scene(**fields: Any) -> Project:
     """A project with its people (lea leads, ana annotates) and a queue of many kinds, the telling ones first."""
     project = make_project(
-        name="Customer chat", slug="customer-chat", content_note=NOTE, policy_version=policies.load(DEMO / "policy.json"),
-        **fields,
+        name="Customer chat", slug="customer-chat", content_note=NOTE,
+        policy_version=policies.load(DEMO / "policy.json"), **fields,
     )  # fmt: skip
     rules = project.review_rules
     rules.support = SUPPORT
@@ -91,8 +93,8 @@ def _many(project: Project, seeds: list[Example]) -> None:
     endings = cycle((" please", ", any ideas?", " today", " for my class", "?"))
     for number, (seed, ending) in enumerate(zip(seeds[:50], endings, strict=False)):
         make_example(
-            project, text=f"{seed.text.rstrip('.?')}{ending}", parent=seed, family=seed.family, priority=40 - number / 2,
-            proposed_label=seed.label, proposed_categories=seed.categories, stage="persona",
+            project, text=f"{seed.text.rstrip('.?')}{ending}", parent=seed, family=seed.family,
+            priority=40 - number / 2, proposed_label=seed.label, proposed_categories=seed.categories, stage="persona",
         )  # fmt: skip
 
 

@@ -100,7 +100,8 @@ def test_masked_words_show_while_the_key_is_held(page: Page, project: Project) -
 def test_what_does_not_show_or_pretends_is_made_visible_and_nothing_runs(page: Page, project: Project) -> None:
     make_example(
         project,
-        text="p\u0430y\u200bpal \u202eevil z\u0361\u0362\u0363\u0364\u0365 <img src=x onerror=\"document.title='broken in'\">",
+        text="p\u0430y\u200bpal \u202eevil z\u0361\u0362\u0363\u0364\u0365 "
+        "<img src=x onerror=\"document.title='broken in'\">",
     )
     Desk(page, project).open()
 

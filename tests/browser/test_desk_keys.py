@@ -14,6 +14,7 @@ from tests.browser.conftest import Opened
 from tests.browser.desk import Desk, examples
 from tests.factories import make_example
 
+SEVERE = {"proposed_label": "unsafe", "proposed_categories": ["hate"]}
 LONG = "a very long message, as some people write them. " * 60
 
 
@@ -170,7 +171,7 @@ def many(project: Project) -> list[Example]:
     """Enough for every key: each long and written from another one, two of them veiled."""
     Category.objects.filter(version=project.policy_version, key="hate").update(severity=4)
     parent = make_example(project, state="accepted", label="safe", text="a message of a seed")
-    veiled = examples(project, 2, proposed_label="unsafe", proposed_categories=["hate"], priority=100, text="a veiled one")
+    veiled = examples(project, 2, **SEVERE, priority=100, text="a veiled one")
     return [*veiled, *examples(project, 34, parent=parent, text=LONG)]
 
 
@@ -193,7 +194,12 @@ def test_every_key_does_its_act(opened: Opened, lead: User, project: Project, ma
 def make_veiled(project: Project) -> None:
     """One more veiled example, first in the queue; room for it in the hand."""
     Lease.objects.filter(project=project).end("returned")
-    make_example(project, proposed_label="unsafe", proposed_categories=["hate"], priority=500, text="one more veiled one")
+    make_example(project, **SEVERE, priority=500, text="one more veiled one")
+
+
+def send_key(page: Page, event: str) -> None:
+    """A key event that this keyboard cannot make."""
+    page.evaluate(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {event}))")
 
 
 @pytest.mark.parametrize("mode", ["letters", "alt"])
@@ -256,7 +262,7 @@ def test_a_remapped_key_works_and_its_old_place_is_dead(opened: Opened, lead: Us
     assert desk.current == first
     expect(desk.at("#decide kbd[data-key-of=approve]")).to_have_text("Ö")
     expect(desk.at("#decide kbd[data-key-of=undo]")).to_be_hidden()
-    desk.page.evaluate("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'ö', bubbles: true}))")
+    send_key(desk.page, "{key: 'ö', bubbles: true}")
     desk.left(first)
     assert desk.verdict(first).decision == "accept"
 
@@ -287,7 +293,9 @@ def test_keys_sleep_in_fields_dialogs_and_while_a_word_is_composed(page: Page, p
     page.keyboard.press("r")
     page.keyboard.press("Escape")
     for composed in ("isComposing: true", "keyCode: 229", "repeat: true"):
-        page.evaluate(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: 'a', bubbles: true, {composed}}}))")
+        page.evaluate(
+            f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: 'a', bubbles: true, {composed}}}))"
+        )
 
     assert desk.current == first
     assert not Verdict.objects.exists()
@@ -298,7 +306,9 @@ def test_on_a_keyboard_whose_digits_need_shift_they_still_choose(page: Page, pro
     desk = Desk(page, project).open()
     first = desk.current
 
-    page.evaluate("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '&', code: 'Digit1', bubbles: true}))")
+    page.evaluate(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '&', code: 'Digit1', bubbles: true}))"
+    )
 
     desk.left(first)
     assert desk.verdict(first).categories == ["fraud"]
@@ -312,8 +322,7 @@ def test_where_alt_writes_another_letter_the_place_of_the_key_counts(
     desk = Desk(opened(lead), project, "alt").open()
     first = desk.current
 
-    event = "{key: 'å', code: 'KeyA', altKey: true, bubbles: true}"
-    desk.page.evaluate(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {event}))")
+    send_key(desk.page, "{key: 'å', code: 'KeyA', altKey: true, bubbles: true}")
 
     desk.left(first)
     assert desk.verdict(first).decision == "accept"

@@ -252,6 +252,8 @@ byId("keys-mode").textContent = { alt: gettext("Each together with Alt."), off: 
 document.querySelector("noscript")?.remove(); // its form holds the text, which a veil may cover
 byId("desk").hidden = false;
 await outbox.open();
+for (const entry of outbox.waiting) queue.judged.add(entry.body.lease); // of an earlier visit: not to be judged again
+recent.restore();
 for (const entry of outbox.lost) showLost(entry, entry.problem);
 await queue.fill(outbox.waiting.length);
 show();

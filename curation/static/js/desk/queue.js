@@ -39,6 +39,13 @@ export class Queue extends EventTarget {
     }
   }
 
+  /** Bring an item back that this page never had: it is still leased to the person. */
+  async fetchAgain(example) {
+    this.judged.clear();
+    await this.fetchMore(this.prefetch + 1);
+    this.bring(example);
+  }
+
   take({ items = [], counts = {}, pause = null }) {
     const known = new Set(this.items.map((item) => item.example));
     const fresh = items.filter((item) => !known.has(item.example) && !this.judged.has(item.lease) && !this.isAway(item));
