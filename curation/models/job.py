@@ -116,6 +116,7 @@ class Job(Stateful):
         Kind.TRAIN,
         Kind.EVALUATE,
         Kind.ATTACK,
+        Kind.PRIORITIZE,
         Kind.RESCORE,
     )  # one at a time per device
     MOVES = {

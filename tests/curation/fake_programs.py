@@ -54,6 +54,12 @@ class FakePrograms:
         self.average_precision += 0.01
         write_json(run / "metrics.json", {"average_precision": self.average_precision, "f1": 0.6, "n": len(run.rows())})
 
+    def score(self, run: RunFolder) -> None:
+        run.write_rows([{"id": row["id"], "unsafe": 0.5, "categories": {"fraud": 0.5}} for row in run.rows()])
+
+    def embed(self, run: RunFolder) -> None:
+        run.write_rows([{"id": row["id"], "vector": [0.2] * 384} for row in run.rows()])
+
     def adversary(self, run: RunFolder) -> None:
         seeds = [row for row in run.rows() if row["role"] == "seed"][:3]
         run.write_rows([_draft(seed, f"{seed['text']} in disguise", "adversarial") for seed in seeds])
