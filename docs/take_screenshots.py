@@ -16,10 +16,18 @@ FOLDER = Path(__file__).parent / "screenshots"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PAGES = {
     "overview": "", "examples": "examples/", "import": "import/", "rounds": "rounds/", "round-start": "rounds/start/",
-    "review": "review/?understood=1", "guards": "guards/", "releases": "releases/",
+    "review": "review/?understood=1", "agreement": "quality/", "disputes": "quality/disputes/",
+    "known-questions": "quality/known/", "exams": "quality/exams/", "people": "quality/people/",
+    "rules": "quality/rules/", "guards": "guards/", "releases": "releases/",
 }  # fmt: skip
-FIRST_OF = {"example": "examples/", "round": "rounds/", "guard": "guards/", "release": "releases/"}
-NARROW = ("overview", "examples", "round", "review", "guard")
+FIRST_OF = {
+    "dispute": "quality/disputes/",
+    "example": "examples/",
+    "round": "rounds/",
+    "guard": "guards/",
+    "release": "releases/",
+}
+NARROW = ("overview", "examples", "round", "review", "guard", "agreement", "dispute")
 
 
 def sign_in(page: Page, user: str) -> None:
