@@ -17,9 +17,11 @@ from typing import Any
 import psutil
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection
 
 from curation.models import Example, Lease, Project, Verdict
+from tests.curation.test_review_machine import Review, run
 from tests.factories import make_example, make_member, make_project, make_token
 from tests.processes import ROOT, wait_until
 
@@ -188,3 +190,24 @@ def test_many_people_over_real_sockets_share_the_queue_without_overlap(server: S
         thread.join()
 
     assert len(judged) == len(set(judged)) == 40 == Verdict.objects.count()
+
+
+def test_the_state_machine_holds_over_real_sockets_too(server: Server) -> None:
+    """Every run in a project of its own: a real server cannot roll anything back."""
+
+    class Live(Review):
+        def client(self, user: User) -> str:
+            return make_token(user)
+
+        def send(self, person: int, path: str, body: Any, method: str, headers: dict[str, str]) -> tuple[int, Any]:
+            asked = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            named |= {"Authorization": f"Bearer {self.clients[person]}", "Content-Type": "application/json"}
+            address = f"/api/v1/projects/{self.project.slug}/review/{path}"
+            asked.request(method.upper(), address, json.dumps(body or {}), named)
+            answer = asked.getresponse()
+            content = answer.read()
+            asked.close()
+            return answer.status, json.loads(content)
+
+    run(Live, examples=15, steps=12)
