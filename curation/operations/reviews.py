@@ -236,7 +236,7 @@ def _settle(example: Example, verdict: Verdict) -> None:
 def standing(reviewer: User, project: Project) -> VerdictQuerySet:
     """The reviewer's verdicts that undo can reach: the newest ones that still stand."""
     mine = Verdict.objects.current().by_people().filter(reviewer=reviewer, example__project=project)
-    return mine.exclude(purpose=Purpose.ADJUDICATION).order_by("-pk")[:UNDO_DEPTH]
+    return mine.exclude(purpose__in=[Purpose.ADJUDICATION, Purpose.EXAM]).order_by("-pk")[:UNDO_DEPTH]
 
 
 def undo(reviewer: User, project: Project, verdict_id: int | None = None) -> Example | None:

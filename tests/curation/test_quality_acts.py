@@ -63,6 +63,10 @@ def test_settling_opens_the_next_case(client: Client, project: Project, filled: 
     assert (case.cause, case.confidence) == ("edge-case", 3)
     assert case.verdict.seconds is not None and 0 <= case.verdict.seconds < 60
 
+    client.force_login(filled["people"][0])
+    learnt = client.get(reverse("quality-person", args=[project.slug, filled["people"][0].pk])).content.decode()
+    assert "What was settled otherwise?" in learnt and "Edge case" in learnt
+    client.force_login(case.verdict.reviewer)
     assert settle(client, project, second, label="reject")["Location"] == reverse(
         "quality-disputes", args=[project.slug]
     )
