@@ -30,6 +30,10 @@ def pictures() -> dict[str, tuple[str, Callable[..., None]]]:
 
         return act
 
+    def first_dispute(page: object) -> None:
+        page.locator("main a[href*='/quality/disputes/']").first.click()  # type: ignore[attr-defined]
+        page.wait_for_url("**/quality/disputes/*/")  # type: ignore[attr-defined]
+
     def choose(page: object) -> None:
         for key in ("x", "n", "n", "x"):
             page.keyboard.press(key)  # type: ignore[attr-defined]
@@ -40,6 +44,7 @@ def pictures() -> dict[str, tuple[str, Callable[..., None]]]:
         "editing": (DESK, press("e")), "reasons": (DESK, press("w")), "keys": (DESK, press("?")),
         "bulk": (f"{DESK}bulk/", choose), "settings": ("/settings/", press()),
         "agreement": (QUALITY, press()), "disputes": (f"{QUALITY}disputes/", press()),
+        "adjudication": (f"{QUALITY}disputes/", first_dispute),
         "review-rules": (f"{QUALITY}rules/", press()), "known-questions": (f"{QUALITY}known/", press()),
     }  # fmt: skip
 
@@ -88,10 +93,14 @@ def main() -> None:
 
             django.setup()
             call_command("migrate", verbosity=0)
-            from tests.browser.scene import make_scene
+            from curation.operations import agreement, jobs
+            from tests.browser.scene import judge_by_three, make_scene
             from tests.browser.server import serving
 
-            make_scene()
+            project = make_scene()
+            judge_by_three(project)
+            jobs.worker_beat()  # no worker runs here, and no page need say so
+            jobs.work(agreement.measure_again(project).pk)
             FOLDER.mkdir(exist_ok=True)
             with serving({}) as server:
                 take(server.url)
