@@ -53,6 +53,7 @@ def take(url: str) -> None:
     """Take all pictures of a running server."""
     from playwright.sync_api import sync_playwright
 
+    from curation.operations import jobs
     from tests.browser.conftest import CHROMIUM, FLAGS
 
     with sync_playwright() as playwright:
@@ -69,6 +70,7 @@ def take(url: str) -> None:
                 for width, height in ((1440, 900), (390, 844)):
                     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
                     page.set_viewport_size({"width": width, "height": height})
+                    jobs.worker_beat()  # no worker runs here, and no page need say so
                     page.goto(address)
                     if address.startswith(DESK):
                         page.wait_for_selector("html[data-desk=ready]")
@@ -99,7 +101,6 @@ def main() -> None:
 
             project = make_scene()
             judge_by_three(project)
-            jobs.worker_beat()  # no worker runs here, and no page need say so
             jobs.work(agreement.measure_again(project).pk)
             FOLDER.mkdir(exist_ok=True)
             with serving({}) as server:

@@ -181,6 +181,23 @@ def test_a_lost_lease_keeps_the_decision_and_says_so(page: Page, project: Projec
     assert Verdict.objects.get(example=first).reviewer == annotator
 
 
+def test_a_text_that_somebody_changed_meanwhile_comes_back_to_be_read(
+    page: Page, project: Project, annotator: User
+) -> None:
+    from curation.operations import edits
+
+    first, *_ = examples(project, 3)
+    desk = Desk(page, project).open()
+    edits.edit(project, annotator, first.pk, 1, "it reads otherwise now")
+
+    desk.press("approve")
+
+    expect(desk.at("#text")).to_have_text("it reads otherwise now")
+    expect(page.get_by_text("The text was changed meanwhile")).to_be_visible()
+    assert not Verdict.objects.exists()
+    assert desk.verdict(desk.decide("approve")).version == 2
+
+
 def judged_by(user: User, example: Example) -> None:
     from curation.operations import reviews
 

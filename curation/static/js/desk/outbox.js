@@ -205,7 +205,7 @@ export class Outbox extends EventTarget {
     }
     if (!(error instanceof Refusal)) throw error;
     const { status, answer } = error;
-    if (status === 409 || status === 404 || status === 412) {
+    if (status === 409 || status === 404) {
       Object.assign(entry, { state: "lost", problem: answer.message ?? "", code: answer.code ?? String(status) });
       await this.keep(entry);
       this.changed();

@@ -13,7 +13,6 @@ export class Queue extends EventTarget {
     this.judged = new Set(); // leases that a verdict of this page has used up
     this.counts = {};
     this.pause = null;
-    this.isEmpty = false; // the server had nothing more
     this.claiming = null;
   }
 
@@ -55,7 +54,6 @@ export class Queue extends EventTarget {
       if (here) here.expires = deadline(item);
     }
     this.items.push(...fresh.map(received));
-    this.isEmpty = items.length === 0;
     this.counts = counts;
     this.pause = pause?.kind === "break" ? null : pause; // a break is suggested, never imposed
     this.tell("counts", counts);

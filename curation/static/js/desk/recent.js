@@ -42,11 +42,12 @@ export class Recent {
   }
 
   /** The server would not have it as it was: back on the desk, with the reason beside it. */
-  refused({ key, body }, { message }) {
+  refused({ key, shown }, { message, text, version }) {
     const entry = this.find(key);
     this.forget(key);
+    if (entry?.item && text !== undefined) Object.assign(entry.item, { text, version, masks: [] }); // somebody changed it
     if (entry?.item) this.queue.putBack(entry.item);
-    this.onProblem(fill(gettext("Example %(id)s: %(problem)s"), { id: body.example, problem: message }));
+    this.onProblem(fill(gettext("Example %(id)s: %(problem)s"), { id: shown.example, problem: message }));
   }
 
   /** Taken back, after the verdict had arrived all the same. */
