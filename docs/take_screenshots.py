@@ -68,6 +68,8 @@ def main() -> None:
                     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
                     page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
                     page.goto(address)
+                    if name == "review":
+                        page.wait_for_selector("html[data-desk=ready]")
                     page.screenshot(path=FOLDER / f"{name}-{theme}-{width}.png")
         browser.close()
 
