@@ -123,15 +123,14 @@ def results(project: Project, reviewer: User) -> list[bool]:
 
 def stop(project: Project, reviewer: User, reason: str, by: User | None = None) -> None:
     """Hand this person nothing more until a lead lets them go on."""
-    standing, _made = Standing.objects.get_or_create(project=project, user=reviewer)
-    Standing.objects.filter(pk=standing.pk, paused_at=None).update(paused_at=Now(), reason=reason[:300])
-    AuditEntry.objects.create(
-        project=project,
-        actor=by,
-        action="reviewer-paused",
-        subject=f"user:{reviewer.pk}",
-        detail={"reason": reason[:300]},
-    )
+    Standing.objects.get_or_create(project=project, user=reviewer)
+    if Standing.objects.filter(project=project, user=reviewer, paused_at=None).update(
+        paused_at=Now(), reason=reason[:300]
+    ):
+        AuditEntry.objects.create(
+            project=project, actor=by, action="reviewer-paused", subject=f"user:{reviewer.pk}",
+            detail={"reason": reason[:300]},
+        )  # fmt: skip
 
 
 def resume(project: Project, reviewer: User, by: User) -> None:
