@@ -40,7 +40,9 @@ class BearerToken(HttpBearer):
 
 
 MEMBER = """
-SELECT p.id, p.policy_version_id, r.changed_at FROM curation_project p
+SELECT p.id, p.policy_version_id, r.changed_at,
+    EXISTS (SELECT 1 FROM curation_batch b WHERE b.project_id = p.id AND b.closed_at IS NULL)
+FROM curation_project p
 JOIN curation_membership m ON m.project_id = p.id LEFT JOIN curation_reviewrules r ON r.project_id = p.id
 WHERE p.slug = %s AND m.user_id = %s AND m.role = ANY(%s)
 """
@@ -53,7 +55,9 @@ def project_of(request: HttpRequest, slug: str) -> Project:
         row = cursor.fetchone()
     if row is None:
         raise Http404
-    return copy(_project(*row))
+    project = copy(_project(*row[:3]))
+    project.has_batches = row[3]
+    return project
 
 
 @lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from curation.models import Lease, Preferences, Project
+from curation.operations import pool
 
 MANY = 100  # waiting examples; counting further tells nobody more
 ITEMS = """
@@ -32,30 +33,6 @@ FIELDS = (
     "categories", "priority_reason", "guard", "masks", "parent", "parent_text", "parent_label", "flagged", "comments",
     "findings",
 )  # fmt: skip
-# What waits is what `queue.waiting` says; OFFSET 0 as in `Probe`, for the same reason.
-COUNTS = """
-SELECT (
-    SELECT count(*) FROM curation_verdict v JOIN curation_example e ON e.id = v.example_id
-    WHERE v.reviewer_id = %(reviewer)s AND v.created_at >= date_trunc('day', statement_timestamp())
-    AND e.project_id = %(project)s AND v.decision NOT IN ('skip', 'withdraw')
-    AND NOT EXISTS (SELECT 1 FROM curation_verdict w WHERE w.supersedes_id = v.id OFFSET 0)
-), (
-    SELECT count(*) FROM (
-        SELECT 1 FROM curation_example e WHERE e.project_id = %(project)s AND e.state = 'queued' AND NOT e.reserved
-        AND NOT EXISTS (SELECT 1 FROM curation_lease l WHERE l.example_id = e.id AND l.closed_at IS NULL
-            AND (l.reviewer_id = %(reviewer)s OR l.purpose = 'queue' AND %(one)s) OFFSET 0)
-        AND NOT EXISTS (SELECT 1 FROM curation_verdict v WHERE v.example_id = e.id AND v.reviewer_id = %(reviewer)s
-            AND v.decision <> 'withdraw'
-            AND NOT EXISTS (SELECT 1 FROM curation_verdict w WHERE w.supersedes_id = v.id) OFFSET 0)
-        AND (%(one)s OR coalesce(e.overlap, %(overlap)s) > (
-            SELECT count(*) FROM curation_lease l WHERE l.example_id = e.id AND l.purpose = 'queue'
-            AND (l.closed_at IS NULL OR l.ended = 'verdict' AND EXISTS (
-                SELECT 1 FROM curation_verdict v WHERE v.lease_id = l.id AND NOT EXISTS (
-                    SELECT 1 FROM curation_verdict w WHERE w.supersedes_id = v.id)))))
-        LIMIT %(most)s
-    ) waiting
-)
-"""
 
 
 def items_of(project: Project, reviewer: User, leases: Sequence[Lease]) -> list[dict[str, Any]]:
@@ -100,12 +77,5 @@ def veil_severity(project: Project, reviewer: User) -> int:
 
 def counts(project: Project, reviewer: User) -> dict[str, Any]:
     """What this person judged today, and what waits for them beside what they hold, counted up to a hundred."""
-    rules = project.review_rules
-    values: dict[str, Any] = {
-        "project": project.pk, "reviewer": reviewer.pk, "one": rules.one_decides, "overlap": rules.overlap,
-        "most": MANY + 1,
-    }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(COUNTS, values)
-        judged, waiting = cursor.fetchone()
+    judged, waiting = pool.counts(project, reviewer, MANY + 1)
     return {"mine_today": judged, "waiting": min(waiting, MANY), "waiting_capped": waiting > MANY}
