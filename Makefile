@@ -37,7 +37,8 @@ words: $(READY)  ## gather the strings of pages and scripts, and compile the tra
 	xgettext --language=JavaScript --from-code=UTF-8 --keyword=gettext --keyword=ngettext:1,2 --no-location --sort-output \
 		--output=var/djangojs.pot curation/static/js/desk/*.js
 	msgmerge --quiet --update --backup=none --no-fuzzy-matching $(WORDS)/djangojs.po var/djangojs.pot
-	for domain in django djangojs; do msgfmt --check --output-file=$(WORDS)/$$domain.mo $(WORDS)/$$domain.po || exit 1; done
+	msgattrib --no-obsolete --output-file=$(WORDS)/djangojs.po $(WORDS)/djangojs.po
+	for domain in django djangojs; do msgfmt --check-format --output-file=$(WORDS)/$$domain.mo $(WORDS)/$$domain.po || exit 1; done
 
 setup: $(READY)
 

@@ -179,7 +179,9 @@ def fill(arguments: argparse.Namespace) -> None:
     call_command("migrate", verbosity=0)
     version = PolicyVersion.objects.create(policy=Policy.objects.create(name="Bench"), number=1)
     for place, key in enumerate(("fraud", "hate", "self-harm", "privacy")):
-        Category.objects.create(version=version, key=key, name=key.title(), definition="What it is.", position=place)
+        Category.objects.create(
+            version=version, key=key, name=key.title(), definition="What it is.", position=place, severity=1 + place % 3
+        )
     project = Project.objects.create(name="Bench", slug="bench", policy_version=version)
     for number in range(arguments.reviewers):
         user = User.objects.create_user(f"reviewer-{number}", password=PASSWORD)
@@ -197,7 +199,8 @@ INSERT INTO curation_example (
 SELECT %s, 'message number ' || n || ' ' || repeat('some words of it ', 1 + (n %% 12)::int), md5(n::text), 'en',
     'augmented', 'queued', 'train', 'family-' || n / 4, 'paraphrase', '{}', '', '', '{"guard": 0.4}',
     CASE n %% 2 WHEN 0 THEN 'safe' ELSE 'unsafe' END,
-    CASE n %% 2 WHEN 0 THEN '{}' ELSE '{fraud}' END::varchar[], '', '{}', random(), 'the guard is torn', 1, 1,
+    CASE n %% 8 WHEN 1 THEN '{fraud}' WHEN 3 THEN '{self-harm}' WHEN 5 THEN '{hate}' WHEN 7 THEN '{privacy}'
+        ELSE '{}' END::varchar[], '', '{}', random(), 'the guard is torn', 1, 1,
     false, now()
 FROM generate_series(1, %s) n
 """

@@ -16,10 +16,18 @@ FOLDER = Path(__file__).parent / "screenshots"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PAGES = {
     "overview": "", "examples": "examples/", "import": "import/", "rounds": "rounds/", "round-start": "rounds/start/",
-    "review": "review/?understood=1", "guards": "guards/", "releases": "releases/",
+    "review": "review/?understood=1", "agreement": "quality/", "disputes": "quality/disputes/",
+    "known-questions": "quality/known/", "exams": "quality/exams/", "people": "quality/people/",
+    "rules": "quality/rules/", "guards": "guards/", "releases": "releases/",
 }  # fmt: skip
-FIRST_OF = {"example": "examples/", "round": "rounds/", "guard": "guards/", "release": "releases/"}
-NARROW = ("overview", "examples", "round", "review", "guard")
+FIRST_OF = {
+    "dispute": "quality/disputes/",
+    "example": "examples/",
+    "round": "rounds/",
+    "guard": "guards/",
+    "release": "releases/",
+}
+NARROW = ("overview", "examples", "round", "review", "guard", "agreement", "dispute")
 
 
 def sign_in(page: Page, user: str) -> None:
@@ -60,6 +68,8 @@ def main() -> None:
                     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
                     page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
                     page.goto(address)
+                    if name == "review":
+                        page.wait_for_selector("html[data-desk=ready]")
                     page.screenshot(path=FOLDER / f"{name}-{theme}-{width}.png")
         browser.close()
 

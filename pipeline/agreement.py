@@ -44,6 +44,9 @@ class Answer:
     value: str
 
 
+Unit = list[Answer]  # what several people said of one example
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A coefficient with its interval; None where there is too little to say."""
@@ -116,38 +119,40 @@ class Dice:
 
 def of_aspect(found: Sequence[Answer], dice: Dice) -> dict[str, Any]:
     """Alpha overall and by week, kappa of every person with the others and of every pair."""
-    by_week: dict[str, list[Answer]] = defaultdict(list)
-    for (week, _), unit in _units(found).items():
-        by_week[week] += unit
+    units = units_of(found)
+    by_week: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        by_week[max(answer.week for answer in unit)].append(unit)
+    by_person: dict[int, dict[str, Answer]] = defaultdict(dict)
+    for unit in units:
+        for answer in unit:
+            by_person[answer.person][answer.example] = answer
     people = sorted({answer.person for answer in found})
     return {
-        "alpha": asdict(alpha(found, dice)),
+        "alpha": asdict(alpha(units, dice)),
         "weeks": [{"week": week, **asdict(alpha(by_week[week], dice))} for week in sorted(by_week)],
-        "people": [{"person": one, **asdict(kappa(*against_others(found, one), dice))} for one in people],
+        "people": [{"person": one, **asdict(kappa(*against_others(units, one), dice))} for one in people],
         "pairs": [
             {"first": one, "second": other, **asdict(figure)}
             for one, other in combinations(people, 2)
-            if (figure := kappa(*side_by_side(found, one, other), dice)).examples
+            if (figure := kappa(*side_by_side(by_person[one], by_person[other]), dice)).examples
         ],
     }
 
 
-def _units(found: Iterable[Answer]) -> dict[tuple[str, str], list[Answer]]:
-    """Answers by example, each with the week in which it got its last one; those with a single answer are left out."""
-    by_example: dict[str, list[Answer]] = defaultdict(list)
+def units_of(found: Iterable[Answer]) -> list[Unit]:
+    """The answers to each example that two or more people judged."""
+    by_example: dict[str, Unit] = defaultdict(list)
     for answer in found:
         by_example[answer.example].append(answer)
-    return {
-        (max(answer.week for answer in unit), example): unit for example, unit in by_example.items() if len(unit) > 1
-    }
+    return [unit for unit in by_example.values() if len(unit) > 1]
 
 
 # Krippendorff's alpha
 
 
-def alpha(found: Iterable[Answer], dice: Dice) -> Figure:
+def alpha(units: Sequence[Unit], dice: Dice) -> Figure:
     """Krippendorff's alpha for nominal values: 1 is agreement, 0 is chance, below 0 is worse than chance."""
-    units = list(_units(found).values())
     values = sorted({answer.value for unit in units for answer in unit})
     if not units:
         return Figure(None, None, None, 0)
@@ -175,10 +180,8 @@ def _alpha(observed: Any, *counts: Any, axis: int = -1) -> Any:
 # Cohen's kappa
 
 
-def side_by_side(found: Iterable[Answer], one: int, other: int) -> tuple[list[str], list[str], list[str]]:
-    """Families, and the values that two people gave to the examples which both judged."""
-    mine = {answer.example: answer for answer in found if answer.person == one}
-    theirs = {answer.example: answer for answer in found if answer.person == other}
+def side_by_side(mine: Mapping[str, Answer], theirs: Mapping[str, Answer]) -> tuple[list[str], list[str], list[str]]:
+    """Families, and the values that two people gave, of the examples which both judged."""
     both = [example for example in mine if example in theirs]
     return (
         [mine[example].family for example in both],
@@ -187,13 +190,15 @@ def side_by_side(found: Iterable[Answer], one: int, other: int) -> tuple[list[st
     )
 
 
-def against_others(found: Iterable[Answer], person: int) -> tuple[list[str], list[str], list[str]]:
+def against_others(units: Iterable[Unit], person: int) -> tuple[list[str], list[str], list[str]]:
     """Families, this person's values, and what most of the others said; examples where the others tie are left out."""
     families, mine, theirs = [], [], []
-    for unit in _units(found).values():
+    for unit in units:
         own = [answer.value for answer in unit if answer.person == person]
+        if not own:
+            continue
         said = Counter(answer.value for answer in unit if answer.person != person).most_common(2)
-        if not own or not said or (len(said) == 2 and said[0][1] == said[1][1]):
+        if not said or (len(said) == 2 and said[0][1] == said[1][1]):
             continue
         families.append(unit[0].family)
         mine.append(own[0])

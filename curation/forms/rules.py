@@ -40,6 +40,11 @@ GROUPS = (
           ("veil_severity", "severe_in_row", "severe_per_day", "rotate_after_minutes", "break_after_minutes",
            "daily_budget_minutes", "end_on_harmless", "support", "flag_note")),
 )  # fmt: skip
+QUOTA = "quota-"  # what the fields of the quotas are called, before the category's key
+QUOTAS = Group(
+    "Wanted of each category", "Decided examples to reach; what is short comes earlier. Empty sets none.", ()
+)
+RULES = tuple(name for group in GROUPS for name in group.fields)
 SHARES = ("gold_rate", "gold_bar", "exam_bar")  # kept as shares, shown in percent
 WORDS = {
     "overlap": ("Verdicts an example needs", "1 to 5 people, each without seeing what the others said"),
@@ -87,7 +92,7 @@ class RulesForm(OfRules):
 
     class Meta:
         model = ReviewRules
-        fields = tuple(name for group in GROUPS for name in group.fields)
+        fields = RULES
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -101,9 +106,17 @@ class RulesForm(OfRules):
             field.label, field.help_text = WORDS[name]
             _dress(field)
 
+        for key, name in self.instance.project.category_names().items():
+            wanted = self.instance.category_quotas.get(key)
+            self.fields[QUOTA + key] = forms.IntegerField(
+                label=name, required=False, min_value=0, max_value=10_000_000, initial=wanted,
+                widget=forms.NumberInput(attrs={"class": "form-control"}),
+            )  # fmt: skip
+
     def groups(self) -> list[tuple[Group, list[forms.BoundField]]]:
         """The fields as the page shows them."""
-        return [(group, [self[name] for name in group.fields]) for group in GROUPS]
+        quotas = [self[name] for name in self.fields if name.startswith(QUOTA)]
+        return [*((group, [self[name] for name in group.fields]) for group in GROUPS), (QUOTAS, quotas)]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data
@@ -119,7 +132,13 @@ class RulesForm(OfRules):
     def keep(self, by: User) -> ReviewRules:
         """Save what changed, and note who changed what from what."""
         before = ReviewRules.objects.get(pk=self.instance.pk)
-        changed = [name for name in self.cleaned_data if getattr(before, name) != getattr(self.instance, name)]
+        self.instance.category_quotas = {
+            name.removeprefix(QUOTA): value
+            for name, value in self.cleaned_data.items()
+            if name.startswith(QUOTA) and value
+        }
+        names = [*RULES, "category_quotas"]
+        changed = [name for name in names if getattr(before, name) != getattr(self.instance, name)]
         detail = {name: [getattr(before, name), getattr(self.instance, name)] for name in changed}
         with transaction.atomic():
             self.instance.changed_by = by

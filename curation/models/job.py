@@ -117,6 +117,7 @@ class Job(Stateful):
         Kind.TRAIN,
         Kind.EVALUATE,
         Kind.ATTACK,
+        Kind.PRIORITIZE,
         Kind.RESCORE,
         Kind.EXPORT,
     )  # one at a time per device

@@ -55,7 +55,10 @@ class Preferences(models.Model):
     @classmethod
     def of(cls, user: User) -> Preferences | None:
         """What the user chose; None where they chose nothing yet. Asks the database once at most."""
-        found: Preferences | None = getattr(user, "preferences", None)
+        if "preferences" not in user._state.fields_cache:
+            rows = cls.objects.raw("SELECT * FROM curation_preferences WHERE user_id = %s", [user.pk])
+            user._state.fields_cache["preferences"] = next(iter(rows), None)
+        found: Preferences | None = user._state.fields_cache["preferences"]
         return found
 
 

@@ -46,7 +46,7 @@ class PersonalTokenQuerySet(models.QuerySet["PersonalToken"]):
         """The usable token with this secret."""
         if not secret.startswith(SIGN):
             return None
-        return self.usable().select_related("user__preferences").filter(hash=digest(secret)).first()
+        return self.usable().select_related("user").filter(hash=digest(secret)).first()
 
 
 class PersonalToken(models.Model):

@@ -18,7 +18,7 @@ HUES = 12  # colours of the palette in theme.css
 
 def preferences_of(user: User) -> Preferences:
     """What the user chose; where they chose nothing yet, an unsaved row of our defaults."""
-    return Preferences.objects.filter(user=user).first() or Preferences(user=user)
+    return Preferences.of(user) or Preferences(user=user)
 
 
 def recent(project: Project, reviewer: User) -> list[dict[str, Any]]:

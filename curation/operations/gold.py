@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
@@ -122,15 +123,14 @@ def results(project: Project, reviewer: User) -> list[bool]:
 
 def stop(project: Project, reviewer: User, reason: str, by: User | None = None) -> None:
     """Hand this person nothing more until a lead lets them go on."""
-    standing, _made = Standing.objects.get_or_create(project=project, user=reviewer)
-    Standing.objects.filter(pk=standing.pk, paused_at=None).update(paused_at=Now(), reason=reason[:300])
-    AuditEntry.objects.create(
-        project=project,
-        actor=by,
-        action="reviewer-paused",
-        subject=f"user:{reviewer.pk}",
-        detail={"reason": reason[:300]},
-    )
+    Standing.objects.get_or_create(project=project, user=reviewer)
+    if Standing.objects.filter(project=project, user=reviewer, paused_at=None).update(
+        paused_at=Now(), reason=reason[:300]
+    ):
+        AuditEntry.objects.create(
+            project=project, actor=by, action="reviewer-paused", subject=f"user:{reviewer.pk}",
+            detail={"reason": reason[:300]},
+        )  # fmt: skip
 
 
 def resume(project: Project, reviewer: User, by: User) -> None:
@@ -203,16 +203,15 @@ def agreed(project: Project) -> QuerySet[Example]:
 def take_agreed(project: Project, by: User, wanted: int) -> int:
     """Make known questions of agreed examples; return how many.
 
-    Those whose proposal was wrong come first, since approving everything must not look like judging; the rest spreads
-    over labels and categories.
+    The labels take turns, and within a label its categories. In each, those whose proposal was wrong come first:
+    approving everything must not look like judging.
     """
     found = agreed(project).annotate(turned=~Q(label=F("proposed_label"))).order_by("-turned", "-pk")
-    kinds: dict[tuple[str, ...], list[Example]] = {}
+    kinds: dict[str, dict[str, list[Example]]] = {}
     for example in found[: wanted * 20]:
-        kinds.setdefault((example.label, *example.categories[:1]), []).append(example)
-    chosen: list[Example] = []
-    while len(chosen) < wanted and any(kinds.values()):
-        chosen += [group.pop(0) for group in kinds.values() if group]
+        kind = (*example.categories, "")[0]
+        kinds.setdefault(example.label, {}).setdefault(kind, []).append(example)
+    chosen = _in_turn([_in_turn(list(group.values())) for group in kinds.values()])
     made = [
         GoldQuestion(
             project=project, example=one, label=one.label, categories=one.categories, created_by=by,
@@ -221,6 +220,11 @@ def take_agreed(project: Project, by: User, wanted: int) -> int:
         for one in chosen[:wanted]
     ]  # fmt: skip
     return len(GoldQuestion.objects.bulk_create(made, ignore_conflicts=True))
+
+
+def _in_turn(groups: Sequence[Sequence[Example]]) -> list[Example]:
+    """The first of each group, then the second of each, until all are through."""
+    return [one for row in zip_longest(*groups) for one in row if one is not None]
 
 
 def with_answers(project: Project) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from curation.models import Guard, IllegalMove, Project
-from curation.operations import Refused, serving
+from curation.models import Guard, IllegalMove, Job, Project
+from curation.operations import Refused, priority, serving
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -30,6 +30,8 @@ def promote(guard: Guard, by: User | None, note: str = "") -> None:
                 f"{guard} is {guard.state}; only an evaluated guard that is not active can go live."
             ) from None
         serving.changed(guard.project)
+        if priority.unscored(guard.project).exists():
+            Job.objects.enqueue(Job.Kind.PRIORITIZE, guard.project, by=by)  # another guard is torn elsewhere
 
 
 def is_better(guard: Guard, before: Guard | None) -> bool:

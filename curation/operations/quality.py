@@ -29,6 +29,7 @@ _DAY = timedelta(days=1)
 SPAN = 30 * _DAY
 GROUP = 5  # people: a figure of fewer could be told apart
 CONFIDENCE = 0.95
+SHOWN = 20  # cases on a person's page
 UNDECIDED = (Verdict.Decision.SKIP, Verdict.Decision.ESCALATE)
 
 
@@ -122,6 +123,20 @@ def _reversed(project: Project, user: User) -> Share:
     mine = _lately(project, user).exclude(decision__in=UNDECIDED).filter(example__in=closed)
     same = Q(label=F("example__label"), categories=F("example__categories"))
     return Share(mine.exclude(same).count(), mine.count())
+
+
+def settled_otherwise(project: Project, user: User) -> list[tuple[Verdict, Adjudication]]:
+    """The newest disputes that ended otherwise than this person said, with their verdicts: what one can learn from."""
+    closed = Adjudication.objects.filter(project=project, verdict__isnull=False).select_related("verdict")
+    mine = _lately(project, user).exclude(decision__in=UNDECIDED).in_bulk(field_name="pk")
+    said = {verdict.example_id: verdict for verdict in mine.values()}
+    cases = closed.filter(example__in=said).order_by("-closed_at")
+    pairs = [(said[case.example_id], case) for case in cases]
+    return [(own, case) for own, case in pairs if _differs(own, case.verdict)][:SHOWN]
+
+
+def _differs(own: Verdict, other: Verdict | None) -> bool:
+    return other is not None and (own.label, set(own.categories)) != (other.label, set(other.categories))
 
 
 def days(project: Project, user: User) -> list[dict[str, Any]]:

@@ -6,10 +6,11 @@ what somebody else is looking at. Time is the database's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -29,7 +30,7 @@ from curation.models import (
 )
 from curation.models.example import ExampleQuerySet
 from curation.models.queue import LeaseQuerySet
-from curation.operations import Refused, gold, wellbeing
+from curation.operations import Refused, gold, pool, wellbeing
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -45,10 +46,16 @@ ORDERS = {
 # Grants what still has a free slot. The examples are locked by now, so what this statement sees is how it is.
 CLOSE_EXPIRED = """
 UPDATE curation_lease SET closed_at = statement_timestamp(), ended = 'expired' WHERE id IN (
-    SELECT id FROM curation_lease WHERE project_id = %s AND closed_at IS NULL AND expires_at <= statement_timestamp()
-    FOR UPDATE SKIP LOCKED
+    SELECT id FROM curation_lease WHERE project_id = %(project)s AND closed_at IS NULL
+    AND expires_at <= statement_timestamp() FOR UPDATE SKIP LOCKED
 )
 """
+# Closes what ran out, and reads what the reviewer still holds.
+HELD = f"""
+WITH expired AS ({CLOSE_EXPIRED})
+SELECT * FROM curation_lease WHERE project_id = %(project)s AND reviewer_id = %(reviewer)s AND closed_at IS NULL
+AND expires_at > statement_timestamp() ORDER BY id
+"""  # noqa: S608 - put together from what stands above
 GRANT = """
 INSERT INTO curation_lease (project_id, example_id, slot, reviewer_id, batch_id, purpose, held, expires_at, ended)
 SELECT %(project)s, e.id, free.place, %(reviewer)s, %(batch)s, 'queue', false, statement_timestamp() + %(length)s, ''
@@ -91,11 +98,17 @@ class Hand:
     pause: wellbeing.Pause | None = None
 
 
+class Pick(Protocol):
+    """Lock the first that wait in one part of the queue; return ids and proposed categories."""
+
+    def __call__(self, count: int, avoid: Collection[str], but: Sequence[int]) -> list[tuple[int, list[str]]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A part of the queue, in its order, and the batch that its leases name."""
+    """A part of the queue, and the batch that its leases name."""
 
-    examples: ExampleQuerySet
+    pick: Pick
     batch: Batch | None = None
 
 
@@ -108,8 +121,7 @@ def claim(project: Project, reviewer: User, wanted: int, batch: Batch | None = N
     if stop := wellbeing.pause(project, reviewer, rules):
         return Hand(pause=stop)
     with transaction.atomic():
-        close_expired(project)
-        held = list(Lease.objects.of(reviewer, project).live().order_by("pk")[:MOST])
+        held = list(Lease.objects.raw(HELD, {"project": project.pk, "reviewer": reviewer.pk}))[:MOST]
         missing = min(wanted, MOST) - len(held)
         if missing <= 0:
             return Hand(held)
@@ -126,7 +138,7 @@ def waiting(project: Project, reviewer: User) -> ExampleQuerySet:
 def close_expired(project: Project) -> int:
     """Close what ran out, so that its slots are free; return how many. Waits for nobody."""
     with connection.cursor() as cursor:
-        cursor.execute(CLOSE_EXPIRED, [project.pk])
+        cursor.execute(CLOSE_EXPIRED, {"project": project.pk})
         return int(cursor.rowcount)
 
 
@@ -140,7 +152,7 @@ def _take(seat: Seat, missing: int, batch: Batch | None) -> list[Lease]:
         short = missing - len(known) - len(taken)
         if short > 0:
             care = wellbeing.after(seat.care, [*known, *taken])
-            taken += grant(seat, _locked(source.examples, short, care), source.batch)
+            taken += grant(seat, _locked(source.pick, short, care), source.batch)
     return _mixed(taken, known)
 
 
@@ -169,41 +181,51 @@ def _sources(seat: Seat, batch: Batch | None) -> Iterator[Source]:
     queued = seat.project.examples.filter(state=Example.State.QUEUED)
     if batch is not None:
         inside = BatchItem.objects.filter(Q(assignee=seat.reviewer) | Q(assignee=None), batch=batch)
-        yield Source(_open_to(seat, queued.filter(pk__in=inside.values("example")), order=batch.order), batch)
+        yield Source(_among(seat, queued.filter(pk__in=inside.values("example")), batch.order), batch)
         return
-    mine = BatchItem.objects.filter(assignee=seat.reviewer, batch__project=seat.project, batch__closed_at=None)
-    if mine.exists():
-        yield Source(_open_to(seat, queued.filter(pk__in=mine.values("example"))))
-    yield Source(_open_to(seat, queued.filter(reserved=False)))
+    if seat.project.has_batches:
+        mine = BatchItem.objects.filter(assignee=seat.reviewer, batch__project=seat.project, batch__closed_at=None)
+        yield Source(_among(seat, queued.filter(pk__in=mine.values("example"))))
+    yield Source(partial(_from_pool, seat))
     if seat.rules.skip_rule == ReviewRules.SkipRule.MINE:
-        yield Source(_open_to(seat, queued.filter(reserved=False), skipped=True))
+        yield Source(_among(seat, queued.filter(reserved=False).put_back_by(seat.reviewer), again=True))
 
 
-def _open_to(seat: Seat, found: ExampleQuerySet, *, order: str = "", skipped: bool = False) -> ExampleQuerySet:
-    """Of these, what this person may judge now, in order; `skipped`: what they put back for later, instead."""
+def _from_pool(seat: Seat, count: int, avoid: Collection[str], but: Sequence[int]) -> list[tuple[int, list[str]]]:
+    adversarial = not seat.alike or seat.rules.bulk_adversarial
+    return pool.pick(seat.project, seat.reviewer, count, avoid=avoid, but=but, adversarial=adversarial)
+
+
+def _among(seat: Seat, found: ExampleQuerySet, order: str = "", *, again: bool = False) -> Pick:
+    """Of these, what this person may judge now; `again`: although they put it back before."""
     free = found.with_free_slot(seat.rules).not_held_by(seat.reviewer)
-    free = free.put_back_by(seat.reviewer) if skipped else free.unjudged_by(seat.reviewer)
+    free = free if again else free.unjudged_by(seat.reviewer)
     if seat.alike and not seat.rules.bulk_adversarial:
         free = free.exclude(origin=Example.Origin.ADVERSARIAL)
-    if seat.care.avoid:
-        free = free.exclude(proposed_categories__overlap=list(seat.care.avoid))
-    return free.order_by(*ORDERS[ReviewRules.Order(order or seat.rules.order)])
+    free = free.order_by(*ORDERS[ReviewRules.Order(order or seat.rules.order)])
+
+    def pick(count: int, avoid: Collection[str], but: Sequence[int]) -> list[tuple[int, list[str]]]:
+        rows = free.select_for_update(skip_locked=True, of=("self",)).exclude(pk__in=but)
+        if avoid:
+            rows = rows.exclude(proposed_categories__overlap=list(avoid))
+        return list(rows.values_list("pk", "proposed_categories")[:count])
+
+    return pick
 
 
-def _locked(examples: ExampleQuerySet, count: int, care: wellbeing.Care) -> list[int]:
-    """Lock the first of these that nobody else is looking at; not more severe ones than the person can bear."""
-    rows = examples.select_for_update(skip_locked=True, of=("self",)).values_list("pk", "proposed_categories")
+def _locked(pick: Pick, count: int, care: wellbeing.Care) -> list[int]:
+    """Lock what comes next; not more severe texts than the person can bear."""
+    rows = pick(count, care.avoid, ())
     if care.severe_left is None:
-        return [pk for pk, _ in rows[:count]]
+        return [pk for pk, _ in rows]
     severe, picked = 0, []
-    for pk, categories in rows[:count]:
+    for pk, categories in rows:
         is_severe = not care.severe.isdisjoint(categories)
         severe += is_severe
         if not is_severe or severe <= care.severe_left:
             picked.append(pk)
-    if len(picked) < count:
-        mild = rows.exclude(proposed_categories__overlap=list(care.severe)).exclude(pk__in=picked)
-        picked += [pk for pk, _ in mild[: count - len(picked)]]
+    if len(rows) == count > len(picked):
+        picked += [pk for pk, _ in pick(count - len(picked), care.avoid | care.severe, picked)]
     return picked
 
 

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 TAKEN = gettext_noop("This one was already decided by someone else.")
 UNDO_DEPTH = 10
+# The columns that judging needs; whatever else somebody asks the row for is fetched then.
+LOCK = """
+SELECT id, project_id, state, version, text, text_hash, label, categories, proposed_label, proposed_categories, overlap
+FROM curation_example WHERE id = %(example)s AND project_id = %(project)s FOR UPDATE
+"""
 NEXT = gettext_noop("The next one is already there.")
 KEPT = gettext_noop("What you wrote is kept as a draft.")
 Decision = Verdict.Decision
@@ -97,7 +102,10 @@ def submit(project: Project, reviewer: User, example_id: int, answer: Answer) ->
 
 def locked(project: Project, example_id: int) -> Example:
     """The example, locked until the transaction ends."""
-    example = project.examples.select_for_update(of=("self",)).defer("embedding").get(pk=example_id)
+    found = Example.objects.raw(LOCK, {"project": project.pk, "example": example_id})
+    example = next(iter(found), None)
+    if example is None:
+        raise Example.DoesNotExist(f"no example {example_id} in project {project.pk}")
     example.project = project
     return example
 
@@ -236,7 +244,7 @@ def _settle(example: Example, verdict: Verdict) -> None:
 def standing(reviewer: User, project: Project) -> VerdictQuerySet:
     """The reviewer's verdicts that undo can reach: the newest ones that still stand."""
     mine = Verdict.objects.current().by_people().filter(reviewer=reviewer, example__project=project)
-    return mine.exclude(purpose=Purpose.ADJUDICATION).order_by("-pk")[:UNDO_DEPTH]
+    return mine.exclude(purpose__in=[Purpose.ADJUDICATION, Purpose.EXAM]).order_by("-pk")[:UNDO_DEPTH]
 
 
 def undo(reviewer: User, project: Project, verdict_id: int | None = None) -> Example | None:

@@ -20,7 +20,7 @@ from classifier.artifacts import publish
 from classifier.runfolder import RunFolder, digest_rows
 from curation.models import Evaluation, Example, Finding, Guard, Job, Round, Verdict
 from curation.models.example import Label
-from curation.operations import Refused, agreement, evaluation, guards, releases, rounds, serving
+from curation.operations import Refused, agreement, evaluation, guards, priority, releases, rounds, serving
 from curation.operations.jobs import Attempt, finish
 
 CHUNK = 1000  # rows a statement
@@ -148,23 +148,13 @@ def _store_embeddings(folder: RunFolder) -> None:
 
 
 def _sort_out(round: Round, job: Job) -> None:
-    """Queue what every filter keeps, the least certain first; set the rest aside, where a person may overrule."""
+    """Queue what every filter keeps, in the order that spends people best; set the rest aside for overruling."""
     note, scope = f"job {job.pk}", round.subject
     dropped = Finding.objects.filter(job=job, keep=False).values("example_id")
     new = round.examples.filter(state=Example.State.NEW)
     new.filter(pk__in=dropped).move_all(Example.State.NEW, Example.State.FILTERED, scope=scope, note=note)
     new.move_all(Example.State.NEW, Example.State.QUEUED, scope=scope, note=note)
-    doubtful = Finding.objects.filter(job=job, filter=JUDGE, score__isnull=False).select_related("example")
-    judged = [finding.example for finding in doubtful if _rank(finding)]
-    Example.objects.bulk_update(judged, ["priority"], batch_size=CHUNK)
-
-
-def _rank(finding: Finding) -> bool:
-    """Set the example's priority: 1 where the judge is torn, 0 where it is sure; the adversary's finds come first."""
-    assert finding.score is not None
-    doubt = 1 - 2 * abs(finding.score - 0.5)
-    finding.example.priority = doubt + (finding.example.origin == Example.Origin.ADVERSARIAL)
-    return True
+    priority.arrived(round.project, round.project.examples.filter(round=round, state=Example.State.QUEUED))
 
 
 def auto_review(attempt: Attempt) -> None:
@@ -316,4 +306,6 @@ WORK: dict[Job.Kind, Callable[[Attempt], None]] = {
     Job.Kind.RELEASE: release,
     Job.Kind.AGREEMENT: agreement.measure,
     Job.Kind.EXPORT: serving.export,
+    Job.Kind.PRIORITIZE: priority.score,
+    Job.Kind.RESCORE: priority.rescore,
 }

@@ -36,7 +36,6 @@ ACTIVE = Coalesce("active_seconds", Least(Coalesce("seconds", 0.0), UNTRACKED), 
 PAUSED = _("A lead will talk with you before you go on: several known questions were answered differently. {reason}")
 EXAM = _("Before the first text there is a short exam. You find it under Quality, Exams.")
 BUDGET = _("That is enough for today: {minutes} minutes of reading. Everything you did is saved.")
-BREAK = _("You have been reading for {minutes} minutes. A few minutes away do good; nothing is lost.")
 LIMIT = _("What is left is hard to read, and you have had your share. After a break, or tomorrow, there is more.")
 
 

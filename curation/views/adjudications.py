@@ -4,12 +4,14 @@ from collections import Counter
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core import signing
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
+from curation.api.items import veil_severity
 from curation.forms.quality import SettleForm
 from curation.models import Adjudication, Project
 from curation.operations import Refused, adjudication
@@ -57,7 +59,9 @@ def detail(request: access.UserRequest, project: Project, pk: int) -> HttpRespon
         messages.success(request, f"Example {case.example_id} is settled.")
         following = found.exclude(pk=pk).first()
         return redirect("quality-dispute", project.slug, following.pk) if following else _back(project)
-    return render(request, "quality/dispute.html", _context(project, case, form), status=422 if form.errors else 200)
+    return render(
+        request, "quality/dispute.html", _context(project, request.user, case, form), status=422 if form.errors else 200
+    )
 
 
 def _back(project: Project) -> HttpResponse:
@@ -85,13 +89,13 @@ def _seconds(opened: str) -> float | None:
         return None
 
 
-def _context(project: Project, case: Adjudication, form: SettleForm) -> dict[str, Any]:
+def _context(project: Project, by: User, case: Adjudication, form: SettleForm) -> dict[str, Any]:
     sides = adjudication.sides(case)
     at_issue = {key for side in sides for key in side.categories} | set(case.example.proposed_categories)
     policy = [one for one in project.policy_version.categories.all() if one.key in at_issue]
     worst = max((one.severity for one in policy), default=0)
     return {
         "project": project, "case": case, "example": case.example, "sides": sides, "form": form, "policy": policy,
-        "names": project.category_names(), "veiled": worst >= project.review_rules.veil_severity, "worst": worst,
+        "names": project.category_names(), "veiled": worst >= veil_severity(project, by), "worst": worst,
         "opened": signing.dumps(timezone.now().timestamp(), salt=OPENED), "findings": case.example.findings.all(),
     }  # fmt: skip

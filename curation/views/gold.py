@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from curation.api.items import veil_severity
 from curation.forms.quality import GoldForm, TakeForm
 from curation.models import GoldQuestion, Project
 from curation.operations import Refused, gold
@@ -104,7 +105,11 @@ def exam(request: access.UserRequest, project: Project, category: str) -> HttpRe
     except Refused as no:
         access.tell(request, no)
         return redirect("quality-exams", project.slug)
-    return render(request, "quality/exam.html", {**context, "questions": questions, "paper": paper})
+    # All texts or none: covering only the severe ones would give the answers away.
+    severity = project.policy_version.categories.get(key=category).severity
+    veiled = severity >= veil_severity(project, request.user)
+    shown = {"questions": questions, "paper": paper, "veiled": veiled, "severity": severity}
+    return render(request, "quality/exam.html", {**context, **shown})
 
 
 def _answers(request: access.UserRequest) -> dict[int, tuple[str, list[str]]]:

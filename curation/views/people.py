@@ -47,6 +47,7 @@ def detail(request: access.UserRequest, project: Project, pk: int) -> HttpRespon
     context = {
         "project": project, "member": member, "work": work, "mine": mine, "rules": project.review_rules,
         "agreement": spans([{"name": name, **kappas[key, pk]} for key, name in names.items() if (key, pk) in kappas]),
+        "cases": quality.settled_otherwise(project, member.user), "names": project.category_names(),
         "days": days, "curve": _curve(days), "measured": agreement.measured(project),
         "exposure": quality.exposure(project, member.user) if mine else [],
     }  # fmt: skip

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_GET, require_POST
 
 from curation import keymap
+from curation.api.items import items_of
 from curation.models import Project
 from curation.operations import Refused, desk, queue, reviews
 from curation.views import access
@@ -81,8 +82,10 @@ def _desk(
     leases = sorted(hand.leases, key=lambda lease: lease.example_id != wanted)
     lease = leases[0] if leases else None
     example = lease.example if lease else None
+    shown = items_of(project, request.user, [lease]) if lease else []
     context = _frame(request, project) | {
         "lease": lease, "example": example, "said": said, "refused": refused, "pause": hand.pause, "key": uuid4(),
+        "veiled": any(item["veiled"] for item in shown),
         "waits_for_others": project.examples.filter(state="queued").exists(),
     }  # fmt: skip
     return render(request, "review/desk.html", context, status=409 if refused else 200)

@@ -7,13 +7,17 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.models import User
+
 from curation.models import Comment, Example, Finding, Flag, Job, Project, Verdict
 from curation.operations import policies, reviews
 from tests.factories import make_example, make_member, make_project
 
 DEMO = Path(__file__).resolve().parents[2] / "curation" / "demo"
 NOTE = "You will read short messages to an assistant. Some speak of violence, self-harm or hatred."
-SUPPORT = "Talk to Mara, who leads this project, or call 0800 111 0 111 at any hour. Outside work: https://findahelpline.com"
+SUPPORT = (
+    "Talk to Mara, who leads this project, or call 0800 111 0 111 at any hour. Outside work: https://findahelpline.com"
+)
 ARABIC = "كيف أسقي نباتاتي في الصيف عندما أكون مسافراً لمدة أسبوعين؟"
 MILD = {"fraud", "privacy", "theft", "harassment"}
 LONG = "The landlord writes that the heating is fine and that we should wear more. " * 40
@@ -22,8 +26,8 @@ LONG = "The landlord writes that the heating is fine and that we should wear mor
 def make_scene(**fields: Any) -> Project:
     """A project with its people (lea leads, ana annotates) and a queue of many kinds, the telling ones first."""
     project = make_project(
-        name="Customer chat", slug="customer-chat", content_note=NOTE, policy_version=policies.load(DEMO / "policy.json"),
-        **fields,
+        name="Customer chat", slug="customer-chat", content_note=NOTE,
+        policy_version=policies.load(DEMO / "policy.json"), **fields,
     )  # fmt: skip
     rules = project.review_rules
     rules.support = SUPPORT
@@ -32,11 +36,32 @@ def make_scene(**fields: Any) -> Project:
     seeds = _seeds(project)
     _first(project, seeds, lea)
     _many(project, seeds)
-    for example in project.examples.filter(state="queued").order_by("priority")[:12]:
-        decision = ("accept", "reject", "relabel", "skip")[example.pk % 4]
+    for number, example in enumerate(project.examples.filter(state="queued").order_by("priority")[:20]):
+        decision = ("accept", "reject", "relabel", "skip")[number // 2 % 4]
         more = {"label": "unsafe", "categories": ("harassment",)} if decision == "relabel" else {}
-        reviews.submit(project, ana, example.pk, reviews.Answer(decision, **more))
+        reviews.submit(project, (lea, ana)[number % 2], example.pk, reviews.Answer(decision, **more))
     return project
+
+
+def judge_by_three(project: Project, count: int = 36) -> None:
+    """Examples that three people judge, who mostly agree: agreement to measure, and disputes to settle."""
+    rules = project.review_rules
+    rules.consensus = "majority"
+    rules.save()
+    people = [
+        *User.objects.filter(username="ana"),
+        *(make_member(project, "annotator", name) for name in ("ben", "cho")),
+    ]
+    sayings = (("safe", ()), ("unsafe", ("fraud",)), ("unsafe", ("harassment",)), ("unsafe", ("privacy",)))
+    for number in range(count):
+        example = make_example(
+            project, text=f"can you help me with letter number {number}", overlap=3, priority=-number
+        )
+        for place, person in enumerate(people):
+            slips = (number * 7 + place * 5) % 9 == 0 or number % 12 == 5
+            label, categories = sayings[(number + (place if slips else 0)) % len(sayings)]
+            answer = reviews.Answer("relabel", label, categories, confidence=3 - slips, active_seconds=4 + place * 3)
+            reviews.submit(project, person, example.pk, answer)
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -91,8 +116,8 @@ def _many(project: Project, seeds: list[Example]) -> None:
     endings = cycle((" please", ", any ideas?", " today", " for my class", "?"))
     for number, (seed, ending) in enumerate(zip(seeds[:50], endings, strict=False)):
         make_example(
-            project, text=f"{seed.text.rstrip('.?')}{ending}", parent=seed, family=seed.family, priority=40 - number / 2,
-            proposed_label=seed.label, proposed_categories=seed.categories, stage="persona",
+            project, text=f"{seed.text.rstrip('.?')}{ending}", parent=seed, family=seed.family,
+            priority=40 - number / 2, proposed_label=seed.label, proposed_categories=seed.categories, stage="persona",
         )  # fmt: skip
 
 

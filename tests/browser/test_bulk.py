@@ -11,6 +11,8 @@ from tests.browser.conftest import Opened
 from tests.browser.desk import Desk, examples
 from tests.factories import make_example
 
+SEVERE = {"proposed_label": "unsafe", "proposed_categories": ["hate"]}
+
 
 def decided() -> dict[int, str]:
     return dict(Verdict.objects.current().by_people().values_list("example", "decision"))
@@ -81,7 +83,7 @@ def test_above_twenty_one_confirms_and_one_undo_takes_all_back(page: Page, proje
 
     desk.press("undo")
 
-    expect(desk.at("#cards li")).to_have_count(25)
+    expect(desk.at("#cards li")).to_have_count(30)
     assert decided() == {}
 
 
@@ -95,7 +97,8 @@ def test_finds_of_the_adversary_are_not_among_the_cards(page: Page, project: Pro
     assert desk.at(f"#cards [data-example='{rows[0].pk}']").count() == 1
 
 
-def test_a_project_may_switch_it_off(page: Page, project: Project) -> None:
+def test_a_project_may_switch_it_off(page: Page, project: Project, expected: list[str]) -> None:
+    expected.append("404")
     rules = project.review_rules
     rules.bulk_allowed = False
     rules.save()
@@ -108,7 +111,7 @@ def test_a_project_may_switch_it_off(page: Page, project: Project) -> None:
 
 def test_veiled_cards_are_approved_only_when_they_were_read(page: Page, project: Project) -> None:
     Category.objects.filter(version=project.policy_version, key="hate").update(severity=4)
-    veiled = make_example(project, text="what the veil covers", priority=9, proposed_label="unsafe", proposed_categories=["hate"])
+    veiled = make_example(project, text="what the veil covers", priority=9, **SEVERE)
     desk = Desk(page, project).open("bulk/")
 
     desk.press("approve")

@@ -100,7 +100,8 @@ def test_masked_words_show_while_the_key_is_held(page: Page, project: Project) -
 def test_what_does_not_show_or_pretends_is_made_visible_and_nothing_runs(page: Page, project: Project) -> None:
     make_example(
         project,
-        text="p\u0430y\u200bpal \u202eevil z\u0361\u0362\u0363\u0364\u0365 <img src=x onerror=\"document.title='broken in'\">",
+        text="p\u0430y\u200bpal \u202eevil z\u0361\u0362\u0363\u0364\u0365 "
+        "<img src=x onerror=\"document.title='broken in'\">",
     )
     Desk(page, project).open()
 
@@ -139,6 +140,24 @@ def test_the_difference_to_the_parent_is_told_word_by_word(page: Page, project: 
 
     assert page.locator("#parent del").all_text_contents() == ["i", "the", " today"]
     assert page.locator("#parent ins").all_text_contents() == ["you", "a"]
+
+
+def test_what_nearly_repeats_it_is_decided_with_it_in_one_act(page: Page, project: Project) -> None:
+    vector = [1.0] + [0.0] * 383
+    first = make_example(project, text="how do i water a cactus", priority=99, embedding=vector)
+    examples(project, 6)
+    copies = [
+        make_example(project, text=f"how do i water a cactus{'!' * n}", embedding=vector, priority=-9) for n in (1, 2)
+    ]
+    desk = Desk(page, project).open()
+
+    page.get_by_label("Decide alike the 2 that nearly repeat it").check()
+    desk.decide("category-2")
+
+    desk.saved()
+    for one in (first, *copies):
+        assert desk.verdict(one.pk).categories == ["hate"]
+    assert Verdict.objects.count() == 3
 
 
 def test_a_break_is_suggested_and_holds_nothing_back(opened: Opened, lead: User, project: Project) -> None:

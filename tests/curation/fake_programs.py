@@ -60,6 +60,12 @@ class FakePrograms:
         digest = write_manifest(run / "model")
         write_json(run / "metrics.json", {"backend": "onnx-dynamic", "digest": digest, "forms": {}})
 
+    def score(self, run: RunFolder) -> None:
+        run.write_rows([{"id": row["id"], "unsafe": 0.5, "categories": {"fraud": 0.5}} for row in run.rows()])
+
+    def embed(self, run: RunFolder) -> None:
+        run.write_rows([{"id": row["id"], "vector": [0.2] * 384} for row in run.rows()])
+
     def adversary(self, run: RunFolder) -> None:
         seeds = [row for row in run.rows() if row["role"] == "seed"][:3]
         run.write_rows([_draft(seed, f"{seed['text']} in disguise", "adversarial") for seed in seeds])

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from curation.models import ExamAttempt, GoldQuestion, Project, ReviewRules, Verdict
-from curation.operations import Refused, exams, wellbeing
+from curation.operations import Refused, exams, reviews, wellbeing
 from tests.factories import make_example, make_gold, make_member, make_project, make_rules
 
 pytestmark = pytest.mark.django_db
@@ -98,6 +98,12 @@ def test_passing_opens_the_category_and_keeps_every_answer(project: Project, ana
     assert exams.missing(project, ana, rules) == set()
     assert Verdict.objects.filter(reviewer=ana, purpose="exam").count() == 6
     assert not Verdict.objects.counted().exists()
+
+
+def test_answers_of_an_exam_cannot_be_taken_back_at_the_desk(project: Project, ana: Any, rules: ReviewRules) -> None:
+    take(project, ana)
+
+    assert reviews.undo(ana, project) is None
 
 
 def test_other_categories_with_an_exam_stay_closed_until_it_is_passed(

@@ -199,6 +199,23 @@ def test_questions_are_taken_from_what_several_people_agreed_on(project: Project
     assert GoldQuestion.objects.get(example=rejected).label == ""
 
 
+def test_questions_are_taken_from_each_label_and_category_in_turn(project: Project, ana: Any) -> None:
+    ben, lead = make_member(project, "annotator", "ben"), make_member(project, "lead")
+    for category in ("", "", "", "hate", "fraud", "fraud", "fraud", "fraud", "fraud"):
+        label, categories = ("unsafe", [category]) if category else ("safe", [])
+        example = make_example(
+            project, state="accepted", proposed_label=label, proposed_categories=categories, label=label,
+            categories=categories,
+        )  # fmt: skip
+        for reviewer in (ana, ben):
+            make_verdict(example, reviewer)
+
+    gold.take_agreed(project, lead, 4)
+
+    made = sorted((one.label, *one.categories) for one in GoldQuestion.objects.all())
+    assert made == [("safe",), ("safe",), ("unsafe", "fraud"), ("unsafe", "hate")]
+
+
 def test_a_lead_writes_a_question_which_never_waits_or_trains(project: Project) -> None:
     lead = make_member(project, "lead")
 

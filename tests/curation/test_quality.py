@@ -75,7 +75,8 @@ def test_right_is_measured_on_known_questions_and_on_what_was_decided(project: P
         make_verdict(example, ana, "relabel", label="safe", categories=[])
     for example in (shared, disputed):
         make_verdict(example, ben, "relabel", label="unsafe", categories=["hate"])
-    adjudication.settle(adjudication.open_for(disputed), judge, "unsafe", ["hate"], cause="reviewer-error")
+    case = adjudication.open_for(disputed)
+    adjudication.settle(case, judge, "unsafe", ["hate"], cause="reviewer-error")
 
     hers, his = quality.of(project, ana), quality.of(project, ben)
 
@@ -83,6 +84,10 @@ def test_right_is_measured_on_known_questions_and_on_what_was_decided(project: P
     assert (hers.settled.part, hers.settled.whole) == (1, 2)
     assert (hers.reversed.part, hers.reversed.whole) == (1, 1)
     assert (his.settled.part, his.settled.whole, his.reversed.part) == (1, 2, 0)
+    assert [(own.example, own.label, held.pk) for own, held in quality.settled_otherwise(project, ana)] == [
+        (disputed, "safe", case.pk)
+    ]
+    assert quality.settled_otherwise(project, ben) == []
 
 
 @pytest.mark.django_db

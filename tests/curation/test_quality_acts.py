@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from curation.models import ExamAttempt, Example, GoldQuestion, Project, ReviewRules
+from curation.models import ExamAttempt, Example, GoldQuestion, Preferences, Project, ReviewRules
 from curation.operations import adjudication
 from tests.curation.quality_scene import fill, make_reviewed_project
 from tests.factories import make_example, make_member, make_project, make_verdict
@@ -63,6 +63,10 @@ def test_settling_opens_the_next_case(client: Client, project: Project, filled: 
     assert (case.cause, case.confidence) == ("edge-case", 3)
     assert case.verdict.seconds is not None and 0 <= case.verdict.seconds < 60
 
+    client.force_login(filled["people"][0])
+    learnt = client.get(reverse("quality-person", args=[project.slug, filled["people"][0].pk])).content.decode()
+    assert "What was settled otherwise?" in learnt and "Edge case" in learnt
+    client.force_login(case.verdict.reviewer)
     assert settle(client, project, second, label="reject")["Location"] == reverse(
         "quality-disputes", args=[project.slug]
     )
@@ -220,6 +224,20 @@ def test_an_exam_is_taken_from_the_first_page_to_the_result(
     assert ExamAttempt.objects.get().passed
     assert "passed" in client.get(reverse("quality-exams", args=[project.slug])).content.decode()
     assert client.get(address).status_code == 302  # it cannot be taken again
+
+
+def test_all_texts_of_a_severe_exam_are_covered_so_that_the_cover_gives_no_answer_away(
+    client: Client, project: Project, filled: dict[str, Any]
+) -> None:
+    dee = make_member(project, "annotator", "dee")
+    client.force_login(dee)
+    address = reverse("quality-exam", args=[project.slug, "fraud"])
+
+    assert client.get(address).content.decode().count('class="veil"') == 0
+    project.policy_version.categories.filter(key="fraud").update(severity=3)
+    assert client.get(address).content.decode().count('class="veil"') == 2
+    Preferences.objects.create(user=dee, veil_severity=4)
+    assert client.get(address).content.decode().count('class="veil"') == 0
 
 
 def test_an_exam_without_answers_or_with_a_forged_paper_is_refused(

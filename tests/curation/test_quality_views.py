@@ -253,13 +253,18 @@ def test_rules_are_changed_with_an_audit_entry_of_what_changed(client: Client, p
     client.force_login(lead)
     address = reverse("quality-rules", args=[project.slug])
 
-    response = client.post(address, {**as_typed(project), "overlap": 5, "gold_rate": "12.5", "exam_required": "on"})
+    response = client.post(
+        address, {**as_typed(project), "overlap": 5, "gold_rate": "12.5", "exam_required": "on", "quota-hate": "40"}
+    )
 
     assert response.status_code == 302
     rules = ReviewRules.objects.get(project=project)
     assert (rules.overlap, rules.gold_rate, rules.exam_required, rules.changed_by) == (5, 0.125, True, lead)
     entry = AuditEntry.objects.get(action="review-rules-changed")
-    assert entry.detail == {"overlap": [3, 5], "gold_rate": [0.0, 0.125], "exam_required": [False, True]}
+    assert entry.detail == {
+        "overlap": [3, 5], "gold_rate": [0.0, 0.125], "exam_required": [False, True],
+        "category_quotas": [{}, {"hate": 40}],
+    }  # fmt: skip
 
 
 def test_saving_without_a_change_changes_nothing(client: Client, project: Project) -> None:
@@ -288,6 +293,7 @@ def test_saving_without_a_change_changes_nothing(client: Client, project: Projec
         ({"lease_seconds": 5}, "greater than or equal to 30"),
         ({"order": "alphabetical"}, "alphabetical is not one of the available choices"),
         ({"exam_bar": ""}, "This field is required"),
+        ({"quota-hate": "-1"}, "greater than or equal to 0"),
     ],
 )
 def test_a_rule_that_cannot_hold_is_refused_beside_its_field(

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from curation.models import Comment, Example, Flag, Job, Lease, PersonalToken, Project, Revision, Verdict
+from curation.operations import queue
 from tests.factories import make_example, make_lease, make_member, make_project, make_rules, make_token
 
 pytestmark = pytest.mark.django_db
@@ -20,6 +21,7 @@ class Desk:
     """One person at the API of one project."""
 
     def __init__(self, project: Project, user: User, token: str = "") -> None:
+        self.user = user
         self.client, self.base = Client(), f"/api/v1/projects/{project.slug}/review/"
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         if not token:
@@ -474,12 +476,29 @@ def test_a_claim_takes_as_many_queries_for_many_as_for_one(
     for _ in range(12):
         make_example(project)
     make_rules(project)
+    desk.post("undo")  # the project is remembered from its first request on
     with CaptureQueriesContext(connection) as one:
         desk.claim(1)
     with CaptureQueriesContext(connection) as many:
         desk.claim(12)
 
     assert len(many) == len(one)
+
+
+@pytest.mark.parametrize(("overlap", "consensus"), [(1, "one"), (2, "majority")])
+def test_what_waits_is_counted_as_it_would_be_claimed(
+    project: Project, desk: Desk, overlap: int, consensus: str
+) -> None:
+    make_rules(project, overlap=overlap, consensus=consensus)
+    for _ in range(5):
+        make_example(project)
+    other = Desk(project, make_member(project, "annotator"))
+    desk.judge(desk.claim(1)[0]), other.claim(2), desk.claim(1)
+    make_example(project, reserved=True)
+
+    told = desk.post("claim", {"n": 1}).json()["counts"]["waiting"]
+
+    assert told == queue.waiting(project, User.objects.get(pk=desk.user.pk)).count() == len(desk.claim(50)) - 1
 
 
 def test_expiry_is_by_the_clock_of_the_database(project: Project, ana: User, desk: Desk) -> None:

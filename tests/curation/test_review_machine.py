@@ -1,7 +1,7 @@
 """Anything that people do to the queue, in any order, over HTTP: the ten invariants hold after every step.
 
 The machine knows what the server acknowledged and nothing else; after each step it asks the database. The clock is
-moved by moving the leases' ends. The last test lets the same machine run against a real web server.
+moved by moving the leases' ends. In `test_review_server.py` the same machine runs against a real web server.
 """
 
 from __future__ import annotations
@@ -51,19 +51,27 @@ class Review(RuleBasedStateMachine):
         self.answers: dict[str, tuple[int, Any]] = {}  # key → verdict and whole answer, as acknowledged
         self.withdrawn = 0
 
-    def client(self, user: User) -> Client:
+    @property
+    def log(self) -> Any:
+        return Verdict.objects.filter(example__project=self.project)
+
+    def client(self, user: User) -> Any:
         client = Client()
         client.force_login(user)
         return client
 
     def ask(self, person: int, path: str, body: Any = None, method: str = "post", **headers: str) -> tuple[int, Any]:
+        status, answer = self.send(person, path, body, method, headers)
+        assert status < 500
+        if person in self.kicked:
+            assert status == 404, "who was taken off the project finds nothing"
+        return status, answer
+
+    def send(self, person: int, path: str, body: Any, method: str, headers: dict[str, str]) -> tuple[int, Any]:
         answer = getattr(self.clients[person], method)(
             f"/api/v1/projects/{self.project.slug}/review/{path}", body or {}, "application/json",
             headers={name.replace("_", "-"): value for name, value in headers.items()},
         )  # fmt: skip
-        assert answer.status_code < 500, answer.content
-        if person in self.kicked:
-            assert answer.status_code == 404, "who was taken off the project finds nothing"
         return answer.status_code, answer.json()
 
     @rule(target=items, person=people, n=st.integers(1, 4))
@@ -98,9 +106,9 @@ class Review(RuleBasedStateMachine):
         return self.deliver(person, str(uuid.uuid4()), body)
 
     def deliver(self, person: int, key: str, body: dict[str, Any]) -> Any:
-        before = Verdict.objects.count()
+        before = self.log.count()
         status, answer = self.ask(person, "verdicts", body, Idempotency_Key=key)
-        added = Verdict.objects.count() - before
+        added = self.log.count() - before
         if status != 200:
             assert added == 0, "I4: a refused verdict leaves nothing"
             return person, key, body
@@ -136,7 +144,7 @@ class Review(RuleBasedStateMachine):
         if status != 200:
             return None
         assert Lease.objects.open().filter(pk=answer["lease"], reviewer=self.users[person]).exists()
-        assert Verdict.objects.filter(decision="withdraw").count() == self.withdrawn + 1
+        assert self.log.filter(decision="withdraw").count() == self.withdrawn + 1
         self.withdrawn += 1
         return [(person, answer)]
 
@@ -209,11 +217,10 @@ class Review(RuleBasedStateMachine):
     def what_was_acknowledged_is_in_the_log(self) -> None:
         """I9 and I6: each once, whatever came after."""
         stored = {
-            str(key): pk
-            for key, pk in Verdict.objects.exclude(idempotency_key=None).values_list("idempotency_key", "pk")
+            str(key): pk for key, pk in self.log.exclude(idempotency_key=None).values_list("idempotency_key", "pk")
         }
         assert stored == {key: answer["verdict"] for key, answer in self.answers.items()}
-        assert Verdict.objects.filter(decision="withdraw").count() == self.withdrawn
+        assert self.log.filter(decision="withdraw").count() == self.withdrawn
 
     @invariant()
     def the_state_is_the_fold_of_the_log(self) -> None:

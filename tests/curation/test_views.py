@@ -297,14 +297,22 @@ def test_judging_moves_on_to_the_next_example(lead: Client, project: Project) ->
     first, second = make_example(project, priority=2), make_example(project, priority=1)
 
     response = lead.post(
-        reverse("review-judge", args=[project.slug]),
-        {"example": first.pk, "decision": "accept", "seconds": "3.5"},
-        headers={"HX-Request": "true"},
+        reverse("review-judge", args=[project.slug]), {"example": first.pk, "decision": "accept", "seconds": "3.5"}
     )
 
     assert response.context["example"] == second
-    assert "<html" not in response.content.decode()
     assert Verdict.objects.get().seconds == 3.5
+
+
+def test_the_plain_form_sent_twice_counts_once(lead: Client, project: Project) -> None:
+    example = make_example(project)
+    key = lead.get(reverse("review", args=[project.slug])).context["key"]
+    form = {"example": example.pk, "decision": "accept", "key": str(key), "version": "1"}
+
+    for _ in range(2):
+        assert lead.post(reverse("review-judge", args=[project.slug]), form).status_code == 200
+
+    assert Verdict.objects.count() == 1
 
 
 def test_judging_works_without_scripts(lead: Client, project: Project) -> None:

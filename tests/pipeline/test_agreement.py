@@ -12,7 +12,8 @@ import pytest
 
 from classifier.runfolder import RunFolder
 from pipeline.__main__ import main
-from pipeline.agreement import Answer, Dice, Figure, against_others, alpha, answers, kappa, of_aspect
+from pipeline.agreement import Answer, Dice, Figure, against_others, answers, kappa, of_aspect, units_of
+from pipeline.agreement import alpha as alpha_of
 
 QUICK = Dice(seed=1, resamples=400)
 # Krippendorff (2011), examples A, B and C: a row for each observer, a column for each unit, a dot where one is missing.
@@ -23,6 +24,10 @@ PUBLISHED_ALPHA = {
 }  # fmt: skip
 # Fleiss, Levin and Paik, Statistical Methods for Rates and Proportions, table 18.1: 100 diagnoses by two raters.
 DIAGNOSES = [[75, 1, 4], [5, 4, 1], [0, 0, 10]]
+
+
+def alpha(found: list[Answer], dice: Dice) -> Figure:
+    return alpha_of(units_of(found), dice)
 
 
 def said(rows: list[str]) -> list[Answer]:
@@ -146,7 +151,7 @@ def test_a_person_is_compared_with_most_of_the_others_and_ties_are_left_out() ->
         for person, value in enumerate(values)
     ]
 
-    families, mine, theirs = against_others(found, 0)
+    families, mine, theirs = against_others(units_of(found), 0)
 
     # x: the others said a and b, y: b and a, z: b and a: ties; w: both said a.
     assert (families, mine, theirs) == (["w"], ["b"], ["a"])

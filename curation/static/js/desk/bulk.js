@@ -57,6 +57,7 @@ function made(item) {
     ...item.proposed.categories.map((key) => chip(categories.get(key)?.name ?? key, `category hue-${categories.get(key)?.hue ?? 0}`)),
     item.severity ? chip(fill(gettext("severity %(n)s of 4"), { n: item.severity })) : null);
   const text = element("div", { classes: "text-block", dir: "auto", tabindex: "0", role: "group", "aria-label": fill(gettext("Text of example %(id)s"), { id: item.example }) });
+  if (item.veiled || item.masks?.length) head.append(holdable(item.example));
   const card = element("li", { classes: "bulk-card", "data-example": String(item.example) }, box, head, text);
   write(item, text, false);
   box.addEventListener("click", (event) => choose(item.example, { range: event.shiftKey }));
@@ -65,9 +66,21 @@ function made(item) {
   return card;
 }
 
+/** A button that shows the text while it is pressed; by keyboard and screen reader press by press. */
+function holdable(example) {
+  const hold = element("button", { type: "button", classes: "btn plain btn-sm hold", text: gettext("Hold to read") });
+  let isShown = false;
+  const turn = (isOpen) => { isShown = isOpen; at = example; show(isOpen); };
+  hold.addEventListener("pointerdown", (event) => { hold.setPointerCapture?.(event.pointerId); turn(true); });
+  for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) hold.addEventListener(type, () => turn(false));
+  hold.addEventListener("click", (event) => { if (event.detail === 0) turn(!isShown); });
+  hold.addEventListener("contextmenu", (event) => event.preventDefault());
+  return hold;
+}
+
 function write(item, place, isOpen) {
   if (item.veiled && !isOpen && !opened.has(item.example)) {
-    replace(place, element("span", { classes: "soft", text: gettext("Veiled. Hold the key to read it.") }));
+    replace(place, element("span", { classes: "soft", text: gettext("Veiled") }));
     return;
   }
   const [shown, isFolded] = folded(item.text, 600, 8);

@@ -91,17 +91,27 @@ function decide(decision, more = {}) {
   const body = { lease: item.lease, example: item.example, version: item.version, decision, ...more, ...clock.read() };
   if (isUnsure) body.confidence = 1;
   const key = uuid();
+  const copies = byId("alike-too").checked ? item.copies ?? [] : [];
   settle(`item-${item.example}`);
   recent.add(key, item, { decision, ...more });
   queue.advance();
   outbox.add(key, body, { example: item.example, decision });
+  if (copies.length) decideAlike(copies, decision, more);
   queue.fill(outbox.waiting.length);
+}
+
+/** What nearly repeats the item, decided with it in one act of its own. */
+function decideAlike(examples, decision, more) {
+  const key = uuid();
+  for (const item of queue.items.filter((one) => examples.includes(one.example))) queue.remove(item);
+  outbox.add(key, { key, items: examples, decision, ...more }, { examples, decision, example: examples.join(", ") }, "bulk");
 }
 
 async function fetchContext(item) {
   if (item !== queue.current) return;
   try {
     const context = await api.get(`examples/${item.example}/context`);
+    item.copies = (context.near_duplicates ?? []).map((one) => one.example);
     if (item === queue.current) view.drawContext(context);
   } catch (error) {
     if (error instanceof SignedOut) onSignedOut(); // else: the panels stay empty, judging goes on
@@ -252,6 +262,8 @@ byId("keys-mode").textContent = { alt: gettext("Each together with Alt."), off: 
 document.querySelector("noscript")?.remove(); // its form holds the text, which a veil may cover
 byId("desk").hidden = false;
 await outbox.open();
+for (const entry of outbox.waiting) queue.judged.add(entry.body.lease); // of an earlier visit: not to be judged again
+recent.restore();
 for (const entry of outbox.lost) showLost(entry, entry.problem);
 await queue.fill(outbox.waiting.length);
 show();

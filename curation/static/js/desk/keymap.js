@@ -39,7 +39,8 @@ export class Keymap {
   /** What stands on the button of an act; nothing where it has no key. */
   badge(act) {
     if (this.mode === "off") return act === "undo" ? "Ctrl+Z" : "";
-    const key = act === "help" ? "?" : act.startsWith("category-") ? act.slice(9) : this.keys[act]?.toUpperCase();
+    const digit = /^category-(\d+)$/.exec(act)?.[1]; // there are more categories than digits
+    const key = act === "help" ? "?" : digit ? (digit.length === 1 ? digit : "") : this.keys[act]?.toUpperCase();
     return key ? (this.mode === "alt" ? `Alt+${key}` : key) : "";
   }
 

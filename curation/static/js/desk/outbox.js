@@ -8,6 +8,7 @@ const NAME = "whetstone-desk";
 const STORE = "outbox";
 const FIRST_WAIT = 500; // milliseconds
 const LONGEST_WAIT = 8_000;
+const LANES = 3; // under way at the same time: a server that takes its time must not make a queue of its own
 
 /** A random UUID. `crypto.randomUUID` is missing where the site is not reached through TLS or loopback. */
 export function uuid() {
@@ -36,7 +37,7 @@ function opened() {
 export class Outbox extends EventTarget {
   constructor({ api, owner, project }) {
     super();
-    Object.assign(this, { api, owner, project, entries: new Map(), database: null, wait: FIRST_WAIT });
+    Object.assign(this, { api, owner, project, entries: new Map(), flying: new Set(), database: null, wait: FIRST_WAIT });
     this.running = false;
     this.stopped = false;
     this.isDurable = true;
@@ -88,7 +89,7 @@ export class Outbox extends EventTarget {
     this.entries.set(key, entry);
     const kept = this.keep(entry);
     this.changed();
-    kept.then(() => this.run());
+    kept.then(() => this.isBackingOff || this.run());
     return entry;
   }
 
@@ -131,7 +132,7 @@ export class Outbox extends EventTarget {
     this.run();
   }
 
-  /** Send all, one after the other, in the order they were given. One loop at a time, over all tabs where the browser can say. */
+  /** Send all, a few at a time, in the order they were given; one tab at a time, where the browser can say. */
   async run() {
     if (this.running || this.stopped || !this.waiting.length) return;
     this.running = true;
@@ -150,16 +151,32 @@ export class Outbox extends EventTarget {
   }
 
   async drain() {
-    for (let entry = this.waiting[0]; entry; entry = this.waiting[0]) {
-      entry.tries += 1;
-      await this.keep(entry); // from here on it may have arrived, whatever happens to this page
-      if (!this.entries.has(entry.key)) continue;
-      try {
-        await this.confirmed(entry, await this.api.post(entry.path, entry.body, { "Idempotency-Key": entry.key }));
-        this.wait = FIRST_WAIT;
-      } catch (error) {
-        if (!(await this.failed(entry, error))) return;
+    let goesOn = true;
+    const lane = async () => {
+      for (let entry = this.next(); entry && goesOn; entry = this.next()) {
+        this.flying.add(entry.key);
+        goesOn = (await this.send(entry)) && goesOn;
+        this.flying.delete(entry.key);
       }
+    };
+    await Promise.all(Array.from({ length: this.isBackingOff ? 1 : LANES }, lane)); // one asks whether anybody is there
+  }
+
+  get isBackingOff() { return this.wait > FIRST_WAIT; }
+
+  next() { return this.waiting.find((entry) => !this.flying.has(entry.key)); }
+
+  /** Send one; whether the next may be tried. */
+  async send(entry) {
+    entry.tries += 1;
+    await this.keep(entry); // from here on it may have arrived, whatever happens to this page
+    if (!this.entries.has(entry.key)) return true;
+    try {
+      await this.confirmed(entry, await this.api.post(entry.path, entry.body, { "Idempotency-Key": entry.key }));
+      this.wait = FIRST_WAIT;
+      return true;
+    } catch (error) {
+      return this.failed(entry, error);
     }
   }
 
@@ -188,7 +205,7 @@ export class Outbox extends EventTarget {
     }
     if (!(error instanceof Refusal)) throw error;
     const { status, answer } = error;
-    if (status === 409 || status === 404 || status === 412) {
+    if (status === 409 || status === 404) {
       Object.assign(entry, { state: "lost", problem: answer.message ?? "", code: answer.code ?? String(status) });
       await this.keep(entry);
       this.changed();
@@ -201,7 +218,7 @@ export class Outbox extends EventTarget {
   }
 
   /** Whether the last send found nobody. */
-  get isStuck() { return this.waiting.some((entry) => entry.tries > 0) && (this.wait > FIRST_WAIT || !navigator.onLine); }
+  get isStuck() { return this.waiting.some((entry) => entry.tries > 0) && (this.isBackingOff || !navigator.onLine); }
 
   changed() { this.tell("change", {}); }
   tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }

@@ -13,7 +13,6 @@ export class Queue extends EventTarget {
     this.judged = new Set(); // leases that a verdict of this page has used up
     this.counts = {};
     this.pause = null;
-    this.isEmpty = false; // the server had nothing more
     this.claiming = null;
   }
 
@@ -39,6 +38,13 @@ export class Queue extends EventTarget {
     }
   }
 
+  /** Bring an item back that this page never had: it is still leased to the person. */
+  async fetchAgain(example) {
+    this.judged.clear();
+    await this.fetchMore(this.prefetch + 1);
+    this.bring(example);
+  }
+
   take({ items = [], counts = {}, pause = null }) {
     const known = new Set(this.items.map((item) => item.example));
     const fresh = items.filter((item) => !known.has(item.example) && !this.judged.has(item.lease) && !this.isAway(item));
@@ -48,7 +54,6 @@ export class Queue extends EventTarget {
       if (here) here.expires = deadline(item);
     }
     this.items.push(...fresh.map(received));
-    this.isEmpty = items.length === 0;
     this.counts = counts;
     this.pause = pause?.kind === "break" ? null : pause; // a break is suggested, never imposed
     this.tell("counts", counts);

@@ -11,6 +11,16 @@ export class Recent {
     this.entries = settled.map((entry) => ({ ...entry, state: "saved", key: `verdict-${entry.verdict}`, item: null }));
   }
 
+  /** Put what an earlier visit left unsent on top. */
+  restore() {
+    const left = this.outbox.waiting.filter((entry) => entry.body.example).reverse().map(({ key, body, withdraw }) => ({
+      key, item: null, example: body.example, decision: body.decision, label: body.label, categories: body.categories,
+      state: withdraw ? "withdrawing" : "waiting", verdict: null,
+    }));
+    const unsent = new Set(left.map((entry) => entry.example));
+    this.entries = [...left, ...this.entries.filter((entry) => !unsent.has(entry.example))].slice(0, DEEP);
+  }
+
   add(key, item, shown) {
     this.entries = [{ key, item, example: item.example, state: "waiting", verdict: null, ...shown }, ...this.entries].slice(0, DEEP);
   }
@@ -32,11 +42,12 @@ export class Recent {
   }
 
   /** The server would not have it as it was: back on the desk, with the reason beside it. */
-  refused({ key, body }, { message }) {
+  refused({ key, shown }, { message, text, version }) {
     const entry = this.find(key);
     this.forget(key);
+    if (entry?.item && text !== undefined) Object.assign(entry.item, { text, version, masks: [] }); // somebody changed it
     if (entry?.item) this.queue.putBack(entry.item);
-    this.onProblem(fill(gettext("Example %(id)s: %(problem)s"), { id: body.example, problem: message }));
+    this.onProblem(fill(gettext("Example %(id)s: %(problem)s"), { id: shown.example, problem: message }));
   }
 
   /** Taken back, after the verdict had arrived all the same. */
@@ -58,7 +69,8 @@ export class Recent {
     if (entry.state === "lost") { await this.outbox.drop(entry.key); this.forget(entry.key); return; }
     if (await this.outbox.cancel(entry.key)) {
       this.forget(entry.key);
-      this.queue.putBack(entry.item);
+      if (entry.item) this.queue.putBack(entry.item);
+      else await this.queue.fetchAgain(entry.example);
       say(gettext("Taken back."));
     } else this.mark(entry.key, { state: "withdrawing" });
   }

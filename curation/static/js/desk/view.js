@@ -36,6 +36,14 @@ export class View {
     this.drawProposal(item);
     this.drawPanels(item);
     byId("flag").setAttribute("aria-pressed", String(Boolean(item.flagged)));
+    this.offerAlike([]);
+  }
+
+  /** Offer to decide what nearly repeats this one in the same act. */
+  offerAlike(copies) {
+    byId("alike").hidden = copies.length === 0;
+    byId("alike-too").checked = false;
+    byId("alike-text").textContent = fill(ngettext("Decide alike the one that nearly repeats it", "Decide alike the %(n)s that nearly repeat it", copies.length), { n: copies.length });
   }
 
   drawChips(item) {
@@ -109,9 +117,11 @@ export class View {
   }
 
   /** Decided neighbours, comments and revisions, once they came. */
-  drawContext({ similar = [], comments = [] }) {
+  drawContext({ similar = [], comments = [], near_duplicates: copies = [] }) {
+    this.offerAlike(copies);
+    if (copies.length) similar = [...copies, ...similar];
     const rows = similar.map((one) => element("article", { classes: "similar" },
-      element("p", {}, chip(LABELS[one.label]?.() ?? one.label, one.label), ...(one.categories ?? []).flatMap((key) => [" ", this.category(key)])),
+      element("p", {}, chip(LABELS[one.label]?.() ?? one.label, one.label), one.state === "queued" && chip(gettext("waits, nearly the same"), "queued"), ...(one.categories ?? []).flatMap((key) => [" ", this.category(key)])),
       element("div", { classes: "text-block small", dir: "auto" }, rendered(one.text))));
     replace(byId("similar"), ...(rows.length ? rows : [element("p", { text: gettext("Nothing decided is like it yet."), classes: "soft" })]));
     replace(byId("comments"), ...comments.map((one) => element("article", { classes: "comment" },
