@@ -87,6 +87,7 @@ class Training:
         self.mean = optimize.RunningMean(self.guard, settings.average)
         self.hard = torch.zeros(2, len(self.train_rows.ids))  # how wrong each row was: last epoch, this epoch
         self.best_weights: dict[str, torch.Tensor] | None = None
+        self.best_logits: tuple[Any, Any, Any] | None = None  # of the validation split; not kept in checkpoints
         self.vectors = self._vectors() if settings.frozen else None
 
     def report(self, message: str, shown: dict[str, Any] | None = None) -> None:
@@ -283,21 +284,16 @@ class Training:
             self._demand_finite(values, name)
         self.hard[0], self.hard[1] = self.devices.merged(self.hard[1]), 0.0
         with self.mean.in_place(self.guard):
-            precision = self._validate().get("average_precision")
+            logits = self._validation_logits() if self.validation else None
+            precision = metrics(calibrate.sigmoid(logits[0]), logits[2], 0.5)["average_precision"] if logits else None
             # Without a validation split that can tell, the last epoch is the best guess.
-            score = float(epoch) if precision is None else precision
+            score = self.devices.largest(float(epoch) if precision is None else precision)
             if score >= self.state.best:
-                self.state.best, self.state.best_epoch = score, epoch
+                self.state.best, self.state.best_epoch, self.best_logits = score, epoch, logits
                 self.best_weights = {k: v.detach().cpu().clone() for k, v in self.guard.state_dict().items()}
         self.state.history.append({"epoch": epoch + 1, "validation_average_precision": precision})
         shown = {} if precision is None else {"validation_ap": precision}
         self.report(f"Epoch {epoch + 1} of {self.settings.epochs}", shown)
-
-    def _validate(self) -> dict[str, Any]:
-        if not self.validation:
-            return {}
-        verdict, _, labels = self._validation_logits()
-        return metrics(calibrate.sigmoid(verdict), labels, 0.5)
 
     def _validation_logits(self) -> tuple[Any, Any, Any]:
         """Verdict [n], categories [n, k] and 0/1 labels [n] of the validation split."""
@@ -366,7 +362,7 @@ class Training:
         """Calibration and thresholds from the validation split, and its figures with them."""
         if not self.validation:
             return {"temperature": 1.0, "thresholds": {}}, {}
-        verdict, category, labels = self._validation_logits()
+        verdict, category, labels = self.best_logits or self._validation_logits()
         targets = category_targets(self.validation, self.guard.categories).astype(float)
         card = calibrate.fit(verdict, labels, category, targets)
         unsafe, categories = calibrate.calibrated(card, verdict, category)
