@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent / "screenshots"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PAGES = {
     "overview": "", "examples": "examples/", "import": "import/", "rounds": "rounds/", "round-start": "rounds/start/",
-    "review": "review/?understood=1", "guards": "guards/", "releases": "releases/",
+    "review": "review/?understood=1", "guards": "guards/", "traffic": "guards/live/", "releases": "releases/",
 }  # fmt: skip
 FIRST_OF = {"example": "examples/", "round": "rounds/", "guard": "guards/", "release": "releases/"}
 NARROW = ("overview", "examples", "round", "review", "guard")
