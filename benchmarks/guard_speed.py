@@ -48,11 +48,12 @@ def main() -> None:
     options.add_argument("--model", type=Path, help="an exported guard")
     options.add_argument("--eval", type=Path, help="a folder of gzipped JSON lines")
     options.add_argument("--rows", type=int, default=650, help="rows of the mix")
+    options.add_argument("--turns", type=int, default=7, help="how often the arms take turns")
     options.add_argument("--quick", action="store_true", help="fewer rows and turns, to see that it runs")
     chosen = options.parse_args()
     folder = chosen.model or prepared(ROOT / "var" / "bench-guard")
     rows = mix(chosen.eval, 96 if chosen.quick else chosen.rows)
-    turns, seconds = (2, 2.0) if chosen.quick else (7, 15.0)
+    turns, seconds = (2, 2.0) if chosen.quick else (chosen.turns, 15.0)
     say(f"{len(rows)} rows, {turns} turns, load {os.getloadavg()[0]:.1f}")
     arms = Arms(folder, rows, turns)
     result: dict[str, Any] = {"benchmark": "guard_speed", "cores": onnx.cores(), "load_before": os.getloadavg()}

@@ -11,6 +11,7 @@ so. `guard.json` names the best file that stayed; `load` takes that one after ch
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -160,15 +161,18 @@ def write_full(guard: Any, file: Path) -> None:
     import torch
 
     class Whole(torch.nn.Module):
-        """Without categories the second output would be empty, which ONNX has no use for."""
+        """Without categories the second output would be empty, which ONNX has no use for: a stand-in is cut off."""
 
         def __init__(self) -> None:
             super().__init__()
             self.guard = guard
+            if not guard.categories:
+                self.guard = copy.deepcopy(guard)
+                self.guard.category = torch.nn.Linear(guard.verdict.in_features, 1)
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             verdict, category = self.guard(input_ids, attention_mask)
-            return (verdict, category) if self.guard.categories else (verdict,)
+            return (verdict, category) if guard.categories else (verdict,)
 
     ids = torch.arange(5, 37).reshape(2, 16)
     mask = torch.ones_like(ids)

@@ -203,6 +203,8 @@ def serve(settings: ServeSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again once it has ended in good order
         signal.signal(number, lambda *_: sys.exit(0))
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    if settings.socket:
+        settings.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shelf = shelf_of(settings)
     follower = Follower(shelf, settings.follow) if settings.follow else None
     app = Server(shelf, follower, crosswalk_of(settings.policy)).app()

@@ -18,7 +18,7 @@ PAGES = {
     "overview": "", "examples": "examples/", "import": "import/", "rounds": "rounds/", "round-start": "rounds/start/",
     "review": "review/?understood=1", "agreement": "quality/", "disputes": "quality/disputes/",
     "known-questions": "quality/known/", "exams": "quality/exams/", "people": "quality/people/",
-    "rules": "quality/rules/", "guards": "guards/", "releases": "releases/",
+    "rules": "quality/rules/", "guards": "guards/", "traffic": "guards/live/", "releases": "releases/",
 }  # fmt: skip
 FIRST_OF = {
     "dispute": "quality/disputes/",

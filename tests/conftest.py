@@ -42,6 +42,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def _own_artifacts(settings: Any, tmp_path: Path) -> None:
     settings.ARTIFACTS_DIR = tmp_path / "artifacts"
+    settings.GUARDS_FILE = tmp_path / "guards.json"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.LOGGING_CONFIG = None
 

@@ -44,7 +44,11 @@ class TrafficForm(forms.Form):
     )
 
     def __init__(self, data: Any = None, *, project: Project, traffic: Traffic) -> None:
-        initial = {"shadow": traffic.shadow_id, "percent": traffic.sample * 100, "daily_limit": traffic.daily_limit}
+        initial = {
+            "shadow": traffic.shadow_id,
+            "percent": f"{traffic.sample * 100:g}",
+            "daily_limit": traffic.daily_limit,
+        }
         super().__init__(data, initial=initial)
         may = project.guards.exclude(state__in=[Guard.State.ACTIVE, Guard.State.TRAINED])
         self.fields["shadow"].queryset = may.order_by("-number")  # type: ignore[attr-defined]

@@ -22,7 +22,10 @@ from curation import runner, services, supervisor
 from tests.processes import new_var, processes_of, python, wait_until, wipe
 
 SLEEP = "import time; time.sleep(600)"
-SIGNS = {"web": "gunicorn", "worker": "--queues default", "compute": "--queues compute", "reconciler": "reconcile"}
+SIGNS = {
+    "web": "gunicorn", "worker": "--queues default", "compute": "--queues compute", "reconciler": "reconcile",
+    "guard": "classifier serve",
+}  # fmt: skip
 DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
 
 
@@ -76,6 +79,14 @@ def test_a_procfile_is_read_with_its_port_filled_in(monkeypatch: pytest.MonkeyPa
     text = "# who runs\n\nweb: serve --bind 127.0.0.1:$PORT\nworker:  work 'two words'\n"
 
     assert supervisor.procfile(text) == {"web": ["serve", "--bind", "127.0.0.1:9000"], "worker": ["work", "two words"]}
+
+
+def test_a_procfile_is_told_where_the_guards_are(settings: Any) -> None:
+    settings.GUARDS_FILE, settings.GUARD_SOCKET = Path("/a place/guards.json"), Path("/run/guard.sock")
+
+    found = supervisor.procfile("guard: serve --follow $GUARDS --socket $GUARD_SOCKET")
+
+    assert found == {"guard": ["serve", "--follow", "/a place/guards.json", "--socket", "/run/guard.sock"]}
 
 
 def test_each_line_is_printed_with_its_speakers_name() -> None:
@@ -265,13 +276,13 @@ def leaders(var: Path) -> dict[str, int]:
 @pytest.mark.processes
 def test_whatever_is_killed_comes_back_and_ctrl_c_ends_it_all(var: Path, port: int) -> None:
     with site(var, port) as up:
-        wait_until(lambda: len(leaders(var)) == 4, "all of the Procfile runs")
+        wait_until(lambda: len(leaders(var)) == 5, "all of the Procfile runs")
         killed = {**leaders(var), **services.status(var)}
 
         for pid in killed.values():
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: len(leaders(var)) == 4 and all(services.status(var).values()), "all of it runs again")
+        wait_until(lambda: len(leaders(var)) == 5 and all(services.status(var).values()), "all of it runs again")
         wait_until(lambda: answers(port), "the site answers again")
         back = {**leaders(var), **services.status(var)}
         up.send_signal(signal.SIGINT)
@@ -298,12 +309,12 @@ def test_a_second_up_says_who_is_up_and_the_first_is_not_disturbed(var: Path, po
 @pytest.mark.processes
 def test_what_a_killed_up_left_is_ended_by_the_next_which_then_leaves_nothing(var: Path, port: int) -> None:
     with site(var, port) as first:
-        wait_until(lambda: len(leaders(var)) == 4, "all of the Procfile runs")
+        wait_until(lambda: len(leaders(var)) == 5, "all of the Procfile runs")
         orphans = set(leaders(var).values())
         first.kill()
         first.wait()
 
     with site(var, port):
         wait_until(lambda: not any(map(lives, orphans)), "the orphans are gone")
-        wait_until(lambda: len(leaders(var)) == 4 and answers(port), "all of the Procfile runs again")
+        wait_until(lambda: len(leaders(var)) == 5 and answers(port), "all of the Procfile runs again")
     assert processes_of(var) == []
