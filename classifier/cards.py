@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from classifier.answers import threshold
+from classifier.decide import Rules
 
 PAGE = """---
 library_name: onnxruntime
@@ -70,7 +70,7 @@ def model_card(card: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     names = card["categories"]
     return PAGE.format(
         count=len(names), base=card.get("base", "unknown"), base_digest=str(card.get("base_digest", ""))[:16],
-        max_length=card["max_length"], threshold=threshold(card), backend=report["backend"],
+        max_length=card["max_length"], threshold=Rules.from_card(card).block, backend=report["backend"],
         categories=", ".join(f"`{name}`" for name in names) or "none", rows=report["forms"]["torch"]["rows"],
         bound=report["bound"], file=BACKENDS[report["backend"]],
         forms="\n".join(_line(name, figures, report["refused"]) for name, figures in report["forms"].items()),

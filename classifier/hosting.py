@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier.answers import answer, threshold
+from classifier.answers import answers
 from classifier.batcher import Batcher
+from classifier.decide import Rules
 from classifier.moderation import Unavailable, unknown_model
 from classifier.runfolder import ProgramError
 
@@ -45,7 +46,7 @@ class Hosted:
         card = self.scorer.card
         return {
             "model": self.name, "digest": card.get("digest", ""), "backend": card.get("backend", ""),
-            "threshold": threshold(card),
+            "threshold": Rules.from_card(card).block,
         }  # fmt: skip
 
 
@@ -58,9 +59,7 @@ def host(name: str, folder: Path, load: Loader) -> Hosted:
     scorer = load(folder)
 
     def score(texts: list[str]) -> list[dict[str, Any]]:
-        unsafe, categories = scorer.scores(texts)
-        named = ({key: round(float(p), 6) for key, p in zip(scorer.names, row, strict=True)} for row in categories)
-        return [answer(scorer.card, round(float(p), 6), row) for p, row in zip(unsafe, named, strict=True)]
+        return answers(scorer, texts)
 
     score(WARM)
     return Hosted(name, folder, scorer, Batcher(score))

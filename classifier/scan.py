@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any
 
-from classifier.answers import answer
+from classifier.answers import answers
 from classifier.runfolder import ProgramError
 
 CHUNK = 256  # lines a job takes at a time; from a pipe, what there is
@@ -183,11 +183,7 @@ def _begin(folder: str, threads: int) -> None:
 
 def _answers(chunk: list[Line]) -> list[dict[str, Any]]:
     texts = [line.text for line in chunk if line.text is not None]
-    unsafe, categories = _scorer.scores(texts) if texts else ([], [])
-    found = iter(
-        answer(_scorer.card, float(p), dict(zip(_scorer.names, map(float, row), strict=True)))
-        for p, row in zip(unsafe, categories, strict=True)
-    )
+    found = iter(answers(_scorer, texts))
     return [{"error": line.problem} if line.text is None else next(found) for line in chunk]
 
 
