@@ -20,6 +20,7 @@ from curation.views import (
     reviews,
     rounds,
     rules,
+    tokens,
 )
 
 
@@ -86,6 +87,8 @@ urlpatterns = [
     path("login", accounts.SignIn.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("settings/", accounts.settings, name="settings"),
+    path("settings/tokens/", tokens.index, name="tokens"),
+    path("settings/tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
     path("words.js", accounts.words, name="javascript-catalog"),
     path("api/v1/", api.urls),
     path("p/<slug:slug>/", include(project)),
