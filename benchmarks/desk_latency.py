@@ -62,7 +62,7 @@ def make_rows(count: int) -> str:
 
 def judge(url: str, place: str, count: int, pace: int) -> dict[str, list[float]]:
     """Judge `count` examples in Chromium; return the probe's times."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.browser.conftest import CHROMIUM, FLAGS
 
@@ -78,9 +78,9 @@ def judge(url: str, place: str, count: int, pace: int) -> dict[str, list[float]]
         page.goto(place)
         page.wait_for_selector("html[data-desk=ready]")
         for number in range(count):
-            heading = page.locator("#heading").text_content()
+            before = page.locator("#heading").text_content() or ""
             page.keyboard.press(KEYS[number % len(KEYS)])
-            page.wait_for_function("was => document.getElementById('heading').textContent !== was", arg=heading)
+            expect(page.locator("#heading")).not_to_have_text(before, timeout=30_000)
             page.wait_for_timeout(pace)
         page.wait_for_selector("#saved[data-state=saved]")
         found: dict[str, list[float]] = page.evaluate("measured")

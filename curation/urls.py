@@ -21,6 +21,7 @@ from curation.views import (
     reviews,
     rounds,
     rules,
+    tokens,
     traffic,
 )
 
@@ -92,6 +93,8 @@ urlpatterns = [
     path("login", accounts.SignIn.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("settings/", accounts.settings, name="settings"),
+    path("settings/tokens/", tokens.index, name="tokens"),
+    path("settings/tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
     path("words.js", accounts.words, name="javascript-catalog"),
     path("api/v1/", api.urls),
     path("v1/", moderation.urls),

@@ -192,11 +192,12 @@ def write(
 def agreed(project: Project) -> QuerySet[Example]:
     """Decided examples that two or more people judged alike, nobody otherwise, and that are no questions yet."""
     counted = Verdict.objects.counted().filter(example=OuterRef("pk"))
-    other = counted.exclude(label=OuterRef("label"), categories=OuterRef("categories"))
-    decided = project.examples.filter(state__in=[Example.State.ACCEPTED, Example.State.REJECTED], gold=None)
+    decided = OuterRef("categories")
+    other = counted.exclude(label=OuterRef("label"), categories__contains=decided, categories__contained_by=decided)
+    ended = project.examples.filter(state__in=[Example.State.ACCEPTED, Example.State.REJECTED], gold=None)
     standing = Q(verdicts__superseded_by=None, verdicts__purpose=Purpose.QUEUE, verdicts__maker=Verdict.Maker.PERSON)
     judged = ~Q(verdicts__decision__in=[Verdict.Decision.SKIP, Verdict.Decision.WITHDRAW])
-    many = decided.annotate(people=Count("verdicts__reviewer", filter=standing & judged, distinct=True))
+    many = ended.annotate(people=Count("verdicts__reviewer", filter=standing & judged, distinct=True))
     return many.filter(people__gte=2).exclude(Exists(other))
 
 

@@ -45,7 +45,12 @@ SELECT (
     WHERE v.reviewer_id = %(reviewer)s AND v.created_at >= date_trunc('day', statement_timestamp())
     AND e.project_id = %(project)s AND v.decision NOT IN ('skip', 'withdraw')
     AND NOT EXISTS (SELECT 1 FROM curation_verdict w WHERE w.supersedes_id = v.id OFFSET 0)
-), (SELECT count(*) FROM (SELECT 1 FROM curation_example e WHERE {WAITS} LIMIT %(most)s) waiting)
+), (
+    -- From the far end, where nobody holds anything: the near end is what everybody has in hand.
+    SELECT count(*) FROM (
+        SELECT 1 FROM curation_example e WHERE {WAITS} ORDER BY e.priority, e.id DESC LIMIT %(most)s
+    ) waiting
+)
 """  # noqa: S608 - put together from what stands above
 
 

@@ -29,6 +29,9 @@ _DAY = timedelta(days=1)
 SPAN = 30 * _DAY
 GROUP = 5  # people: a figure of fewer could be told apart
 CONFIDENCE = 0.95
+DECIDED = F("example__categories")
+# As the example was decided, in whatever order the categories stand.
+AS_DECIDED = Q(label=F("example__label"), categories__contains=DECIDED, categories__contained_by=DECIDED)
 SHOWN = 20  # cases on a person's page
 UNDECIDED = (Verdict.Decision.SKIP, Verdict.Decision.ESCALATE)
 
@@ -113,16 +116,14 @@ def _settled(project: Project, user: User) -> Share:
     decided = [Example.State.ACCEPTED, Example.State.REJECTED]
     mine = _lately(project, user).exclude(decision__in=UNDECIDED).filter(example__state__in=decided)
     shared = mine.annotate(other=Subquery(others.values("pk")[:1])).filter(other__isnull=False)
-    same = Q(label=F("example__label"), categories=F("example__categories"))
-    return Share(shared.filter(same).count(), shared.count())
+    return Share(shared.filter(AS_DECIDED).count(), shared.count())
 
 
 def _reversed(project: Project, user: User) -> Share:
     """Of the adjudicated examples that this person judged: how many ended otherwise than they said."""
     closed = Adjudication.objects.filter(project=project, verdict__isnull=False).values("example")
     mine = _lately(project, user).exclude(decision__in=UNDECIDED).filter(example__in=closed)
-    same = Q(label=F("example__label"), categories=F("example__categories"))
-    return Share(mine.exclude(same).count(), mine.count())
+    return Share(mine.exclude(AS_DECIDED).count(), mine.count())
 
 
 def settled_otherwise(project: Project, user: User) -> list[tuple[Verdict, Adjudication]]:

@@ -56,6 +56,11 @@ class Desk:
     def left(self, example: int) -> None:
         expect(self.at("#heading")).not_to_have_text(re.compile(rf"\D{example}$"))
 
+    def stocked(self) -> int:
+        """Wait until some are there beyond the current one; return how many can be judged without the server."""
+        expect(self.at("#ahead li").nth(3)).to_be_attached(timeout=20_000)
+        return self.at("#ahead li").count() - 1
+
     def saved(self) -> None:
         """Wait until nothing is under way."""
         expect(self.at("#saved")).to_have_attribute("data-state", "saved", timeout=30_000)

@@ -69,13 +69,13 @@ def test_a_cut_network_costs_nothing(page: Page, project: Project) -> None:
     desk = Desk(page, project).open()
     decided = judge(desk, 40)
 
-    expect(desk.at("#ahead li")).to_have_count(6)
+    few = desk.stocked()
     page.context.set_offline(True)
-    decided |= judge(desk, 4)  # what is prefetched can be judged on
+    decided |= judge(desk, few)  # what is prefetched can be judged on
     expect(desk.at("#saved-text")).to_have_text(re.compile(r"\d+ waiting"))
     expect(page.get_by_text("The server does not answer").first).to_be_visible(timeout=20_000)
     page.wait_for_timeout(CUT * 1000)
-    assert len(stored()) < 44
+    assert len(stored()) < len(decided)
     page.context.set_offline(False)
 
     decided |= judge(desk, 30)
@@ -115,10 +115,11 @@ def test_a_server_that_dies_between_commit_and_answer_loses_and_doubles_nothing(
         for _ in range(3):
             decided |= judge(desk, 25)
             desk.saved()
+            few = desk.stocked()
             dies.touch()
-            decided |= judge(desk, 3)
+            decided |= judge(desk, few)
             wait_for(lambda: server.is_dead, desk)
-            assert len(stored()) in range(len(decided) - 2, len(decided) + 1)
+            assert len(stored()) >= len(decided) - few + 1  # the one after which it died was stored
             expect(desk.at("#saved")).to_have_attribute("data-state", "stuck", timeout=20_000)
             server.start()
             desk.saved()

@@ -180,6 +180,9 @@ def test_questions_are_taken_from_what_several_people_agreed_on(project: Project
     both, one, torn, undone = (make_example(project, **unsafe) for _ in range(4))
     turned = make_example(project, **{**unsafe, "proposed_label": "safe", "proposed_categories": []})
     rejected = make_example(project, state="rejected")
+    reordered = make_example(project, **{**unsafe, "categories": ["hate", "fraud"]})
+    for reviewer in (ana, ben):
+        make_verdict(reordered, reviewer, "relabel", label="unsafe", categories=["fraud", "hate"])
     for example in (both, torn, turned, undone):
         make_verdict(example, ana, "relabel", label="unsafe", categories=["fraud"])
     for example in (both, turned):
@@ -190,11 +193,11 @@ def test_questions_are_taken_from_what_several_people_agreed_on(project: Project
     for reviewer in (ana, ben):
         make_verdict(rejected, reviewer, "reject")
 
-    assert set(gold.agreed(project)) == {both, turned, rejected}
+    assert set(gold.agreed(project)) == {both, turned, rejected, reordered}
     assert gold.take_agreed(project, lead, 2) == 2
     # Where approving would be wrong comes first.
     assert {one.example for one in GoldQuestion.objects.all()} == {turned, rejected}
-    assert gold.take_agreed(project, lead, 10) == 1
+    assert gold.take_agreed(project, lead, 10) == 2
     assert gold.take_agreed(project, lead, 10) == 0
     assert GoldQuestion.objects.get(example=rejected).label == ""
 

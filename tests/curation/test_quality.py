@@ -70,6 +70,9 @@ def test_right_is_measured_on_known_questions_and_on_what_was_decided(project: P
         make_verdict(gold.example, ana, "relabel", purpose="gold", label="safe" if right else "unsafe", categories=[])
     alone = make_example(project, state="accepted", label="safe")
     shared = make_example(project, state="accepted", label="safe")
+    both = make_example(project, state="accepted", label="unsafe", categories=["fraud", "hate"])
+    for reviewer in (ana, ben):
+        make_verdict(both, reviewer, "relabel", label="unsafe", categories=["hate", "fraud"])
     disputed = make_example(project, state="disputed")
     for example in (alone, shared, disputed):
         make_verdict(example, ana, "relabel", label="safe", categories=[])
@@ -81,9 +84,9 @@ def test_right_is_measured_on_known_questions_and_on_what_was_decided(project: P
     hers, his = quality.of(project, ana), quality.of(project, ben)
 
     assert (hers.gold.part, hers.gold.whole) == (1, 2)
-    assert (hers.settled.part, hers.settled.whole) == (1, 2)
+    assert (hers.settled.part, hers.settled.whole) == (2, 3)
     assert (hers.reversed.part, hers.reversed.whole) == (1, 1)
-    assert (his.settled.part, his.settled.whole, his.reversed.part) == (1, 2, 0)
+    assert (his.settled.part, his.settled.whole, his.reversed.part) == (2, 3, 0)
     assert [(own.example, own.label, held.pk) for own, held in quality.settled_otherwise(project, ana)] == [
         (disputed, "safe", case.pk)
     ]

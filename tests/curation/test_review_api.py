@@ -7,47 +7,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
-from django.test import Client
 
-from curation.models import Comment, Example, Flag, Job, Lease, PersonalToken, Project, Revision, Verdict
+from curation.models import Comment, Example, Flag, Job, Lease, Project, Revision, Verdict
 from curation.operations import queue
-from tests.factories import make_example, make_lease, make_member, make_project, make_rules, make_token
+from tests.curation.review_desk import JSON, Desk
+from tests.factories import make_example, make_lease, make_member, make_project, make_rules
 
 pytestmark = pytest.mark.django_db
-JSON = "application/json"
-
-
-class Desk:
-    """One person at the API of one project."""
-
-    def __init__(self, project: Project, user: User, token: str = "") -> None:
-        self.user = user
-        self.client, self.base = Client(), f"/api/v1/projects/{project.slug}/review/"
-        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
-        if not token:
-            self.client.force_login(user)
-
-    def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.post(self.base + path, body or {}, JSON, headers=self.headers | named)
-
-    def put(self, path: str, body: Any, **headers: str) -> Any:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.put(self.base + path, body, JSON, headers=self.headers | named)
-
-    def get(self, path: str) -> Any:
-        return self.client.get(self.base + path, headers=self.headers)
-
-    def delete(self, path: str) -> Any:
-        return self.client.delete(self.base + path, headers=self.headers)
-
-    def claim(self, n: int = 6, **more: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.post("claim", {"n": n, **more}).json()["items"]
-        return found
-
-    def judge(self, item: dict[str, Any], decision: str = "accept", key: str = "", **more: Any) -> Any:
-        body = {"lease": item["lease"], "example": item["example"], "version": item["version"], "decision": decision}
-        return self.post("verdicts", body | more, Idempotency_Key=key or str(uuid.uuid4()))
 
 
 @pytest.fixture
@@ -351,117 +317,6 @@ def test_severe_items_are_veiled_and_a_person_may_choose_from_where_on(project: 
     make_example(project, proposed_label="unsafe", proposed_categories=["fraud"])
 
     assert [(item["severity"], item["veiled"]) for item in desk.claim()] == [(4, True), (2, False)]
-
-
-# Many at once
-
-
-def test_a_bulk_act_judges_all_and_one_undo_takes_all_back(project: Project, desk: Desk) -> None:
-    for _ in range(4):
-        make_example(project)
-    items = desk.claim()
-    key = str(uuid.uuid4())
-    body = {"items": [{"example": item["example"], "lease": item["lease"]} for item in items], "decision": "accept"}
-
-    first, again = desk.post("bulk", body, Idempotency_Key=key), desk.post("bulk", body | {"key": key})
-
-    assert first.json()["count"] == 4
-    assert again.json() == first.json()
-    assert Verdict.objects.count() == 4
-    undone = desk.post("bulk/undo", {"bulk": first.json()["bulk"]})
-    assert len(undone.json()["items"]) == 4
-    assert set(Example.objects.values_list("state", flat=True)) == {"queued"}
-    assert desk.post("bulk/undo").status_code == 409
-
-
-def test_a_bulk_act_with_one_lost_item_changes_nothing(project: Project, desk: Desk) -> None:
-    ids = [make_example(project).pk for _ in range(2)]
-    ids.append(make_example(project, state="accepted").pk)
-
-    answer = desk.post("bulk", {"items": ids, "decision": "reject"}, Idempotency_Key=str(uuid.uuid4()))
-
-    assert answer.status_code == 409
-    assert not Verdict.objects.exists()
-
-
-@pytest.mark.parametrize("rules", [{"bulk_allowed": False}, {"bulk_adversarial": False}])
-def test_a_project_may_forbid_bulk(project: Project, desk: Desk, rules: dict[str, bool]) -> None:
-    make_rules(project, **rules)
-    example = make_example(project, origin="adversarial")
-
-    answer = desk.post("bulk", {"items": [example.pk], "decision": "accept"}, Idempotency_Key=str(uuid.uuid4()))
-
-    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-
-
-# Who may
-
-
-def test_strangers_and_viewers_find_nothing(project: Project) -> None:
-    example = make_example(project)
-    lease = make_lease(example, make_member(project, "annotator"))
-    elsewhere = make_member(make_project(), "owner")
-
-    for user in (elsewhere, make_member(project, "viewer")):
-        desk = Desk(project, user)
-        assert desk.post("claim").status_code == 404
-        assert desk.judge({"lease": lease.pk, "example": example.pk, "version": 1}).status_code == 404
-        assert desk.get(f"examples/{example.pk}/context").status_code == 404
-
-
-def test_ids_of_another_project_are_not_there(project: Project, desk: Desk) -> None:
-    foreign = make_example()
-
-    assert desk.judge({"lease": 1, "example": foreign.pk, "version": 1}).status_code == 404
-    assert desk.post(f"examples/{foreign.pk}/flag").status_code == 404
-    assert desk.put(f"examples/{foreign.pk}/text", {"text": "x"}, If_Match="1").status_code == 404
-    answer = desk.post("bulk", {"items": [foreign.pk], "decision": "accept"}, Idempotency_Key=str(uuid.uuid4()))
-    assert answer.status_code == 404
-    assert desk.get(f"examples/{10**30}/context").status_code == 404
-
-
-def test_a_cookie_alone_is_not_enough_to_write(project: Project, ana: User) -> None:
-    client = Client(enforce_csrf_checks=True)
-    client.force_login(ana)
-
-    answer = client.post(f"/api/v1/projects/{project.slug}/review/claim", {}, JSON)
-
-    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-
-
-def test_a_personal_token_does_the_same_without_a_cookie(project: Project, ana: User) -> None:
-    make_example(project)
-    desk = Desk(project, ana, make_token(ana))
-
-    (item,) = desk.claim()
-
-    assert desk.judge(item).json()["state"] == "accepted"
-    row = PersonalToken.objects.get()
-    assert row.last_used_at is not None
-    assert row.hash not in (row.prefix, desk.headers["Authorization"])
-
-
-@pytest.mark.parametrize("changes", [{"revoked_at": Now()}, {"expires_at": Now()}, {"scopes": []}])
-def test_a_token_that_is_over_opens_nothing(project: Project, ana: User, changes: dict[str, Any]) -> None:
-    desk = Desk(project, ana, make_token(ana))
-    PersonalToken.objects.update(**changes)
-
-    assert desk.post("claim").status_code == 401
-
-
-def test_the_token_of_somebody_deactivated_opens_nothing(project: Project, ana: User) -> None:
-    desk = Desk(project, ana, make_token(ana))
-    User.objects.filter(pk=ana.pk).update(is_active=False)
-
-    assert desk.post("claim").status_code == 401
-    assert Client().post(desk.base + "claim", {}, JSON).status_code == 401
-
-
-def test_the_api_describes_itself(desk: Desk) -> None:
-    described = desk.client.get("/api/v1/openapi.json").json()
-
-    paths = {path.rsplit("/review/", 1)[1] for path in described["paths"]}
-    assert {"claim", "verdicts", "undo", "leases/{lease}/renew", "bulk"} <= paths
 
 
 # How many queries
