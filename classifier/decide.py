@@ -162,5 +162,5 @@ def three_ways(unsafe: Array, labels: Array, rules: Rules) -> dict[str, float | 
     return {
         "n": len(found),
         "review": found.count("review") / len(found) if found else None,
-        "right": sum(sure) / len(sure) if sure else None,
+        "right": float(sum(sure) / len(sure)) if sure else None,
     }
