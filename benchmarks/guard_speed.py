@@ -204,7 +204,7 @@ class Arms:
             )
             found[str(length)] = {
                 "http_ms": spread(http), "direct_ms": spread(direct),
-                "overhead_ms": gap(http, direct),
+                "overhead_ms": gap(http, direct), "overhead_at_its_quietest_ms": quietest(http) - quietest(direct),
             }  # fmt: skip
             say(f"http {length}: {found[str(length)]}")
         return found
@@ -251,6 +251,11 @@ def ratio(slow: list[list[float]], fast: list[list[float]]) -> float:
 def gap(slow: list[list[float]], fast: list[list[float]]) -> float:
     """Milliseconds between the medians of both: the median over turns."""
     return statistics.median(float(np.median(s) - np.median(f)) for s, f in zip(slow, fast, strict=True)) * 1000
+
+
+def quietest(turns: list[list[float]]) -> float:
+    """Milliseconds of the fastest call of all: what a busy machine cannot make smaller, only larger."""
+    return min(map(min, turns)) * 1000
 
 
 def spread(turns: list[list[float]]) -> dict[str, float]:
