@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
 from curation.models import (
+    Adjudication,
     Batch,
     BatchItem,
     Example,
@@ -288,6 +289,7 @@ def retire(example: Example, by: User, note: str = "") -> None:
         except IllegalMove:
             raise Refused(f"Only what still waits can be retired; this one is {now.state}.") from None
         close_others(now)
+        Adjudication.objects.filter(example=now, closed_at=None).update(closed_at=Now(), note="retired")
 
 
 def close_others(example: Example, but: Lease | None = None) -> int:
