@@ -59,7 +59,10 @@ AND expires_at > statement_timestamp() ORDER BY id
 """  # noqa: S608 - put together from what stands above
 GRANT = """
 INSERT INTO curation_lease (project_id, example_id, slot, reviewer_id, batch_id, purpose, held, expires_at, ended)
-SELECT %(project)s, e.id, free.place, %(reviewer)s, %(batch)s, 'queue', false, statement_timestamp() + %(length)s, ''
+SELECT %(project)s, e.id, free.place, %(reviewer)s, coalesce(%(batch)s::bigint, (
+    SELECT b.id FROM curation_batchitem i JOIN curation_batch b ON b.id = i.batch_id AND b.closed_at IS NULL
+    WHERE i.example_id = e.id ORDER BY i.id LIMIT 1
+)), 'queue', false, statement_timestamp() + %(length)s, ''
 FROM curation_example e CROSS JOIN LATERAL (
     SELECT place FROM generate_series(1, CASE WHEN %(one)s THEN 1 ELSE coalesce(e.overlap, %(overlap)s) END) place
     WHERE NOT EXISTS (

@@ -80,6 +80,7 @@ def test_what_a_batch_gives_to_one_person_nobody_else_gets(project: Project, lea
 
     assert set(held(project, ben)) == set(others)
     assert held(project, ana)[:3] == mine
+    assert {lease.batch.name for lease in Lease.objects.filter(example__in=mine)} == {"for ana"}
 
 
 def test_a_batch_in_the_pool_can_be_worked_on_by_its_name(project: Project, lead: User) -> None:
