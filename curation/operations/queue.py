@@ -44,7 +44,6 @@ ORDERS = {
     ReviewRules.Order.OLDEST: ("pk",),
     ReviewRules.Order.RANDOM: ("draw", "pk"),
 }
-# Grants what still has a free slot. The examples are locked by now, so what this statement sees is how it is.
 CLOSE_EXPIRED = """
 UPDATE curation_lease SET closed_at = statement_timestamp(), ended = 'expired' WHERE id IN (
     SELECT id FROM curation_lease WHERE project_id = %(project)s AND closed_at IS NULL
@@ -57,6 +56,7 @@ WITH expired AS ({CLOSE_EXPIRED})
 SELECT * FROM curation_lease WHERE project_id = %(project)s AND reviewer_id = %(reviewer)s AND closed_at IS NULL
 AND expires_at > statement_timestamp() ORDER BY id
 """  # noqa: S608 - put together from what stands above
+# Grants what still has a free slot. The examples are locked by now, so what this statement sees is how it is.
 GRANT = """
 INSERT INTO curation_lease (project_id, example_id, slot, reviewer_id, batch_id, purpose, held, expires_at, ended)
 SELECT %(project)s, e.id, free.place, %(reviewer)s, coalesce(%(batch)s::bigint, (
