@@ -45,6 +45,7 @@ project = [
     path("examples/", examples.index, name="examples"),
     path("examples/<int:pk>/", examples.detail, name="example"),
     path("examples/<int:pk>/overrule", examples.overrule, name="example-overrule"),
+    path("examples/<int:pk>/retire", examples.retire, name="example-retire"),
     path("import/", examples.bring_in, name="import"),
     path("import/<str:token>/errors.csv", examples.import_errors, name="import-errors"),
     path("rounds/", rounds.index, name="rounds"),

@@ -1,5 +1,5 @@
-"""Take the pictures of the review desk: desk, veil, diff, bulk, settings, disputes, agreement; light and dark, wide and
-narrow. Nothing has to run: services, rows and web server are its own, and leave with it.
+"""Take the pictures of the review desk: desk, veil, diff, editing, bulk, settings; light and dark, wide and narrow.
+Nothing has to run: services, rows and web server are its own, and leave with it.
 
 python docs/take_desk_screenshots.py
 """
@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 FOLDER = ROOT / "docs" / "screenshots"
 DESK = "/p/customer-chat/review/"
-QUALITY = "/p/customer-chat/quality/"
 
 
 def pictures() -> dict[str, tuple[str, Callable[..., None]]]:
@@ -30,10 +29,6 @@ def pictures() -> dict[str, tuple[str, Callable[..., None]]]:
 
         return act
 
-    def first_dispute(page: object) -> None:
-        page.locator("main a[href*='/quality/disputes/']").first.click()  # type: ignore[attr-defined]
-        page.wait_for_url("**/quality/disputes/*/")  # type: ignore[attr-defined]
-
     def choose(page: object) -> None:
         for key in ("x", "n", "n", "x"):
             page.keyboard.press(key)  # type: ignore[attr-defined]
@@ -43,9 +38,6 @@ def pictures() -> dict[str, tuple[str, Callable[..., None]]]:
         "characters": (DESK, press("n", "n")), "right-to-left": (DESK, press("n", "n", "n")),
         "editing": (DESK, press("e")), "reasons": (DESK, press("w")), "keys": (DESK, press("?")),
         "bulk": (f"{DESK}bulk/", choose), "settings": ("/settings/", press()),
-        "agreement": (QUALITY, press()), "disputes": (f"{QUALITY}disputes/", press()),
-        "adjudication": (f"{QUALITY}disputes/", first_dispute),
-        "review-rules": (f"{QUALITY}rules/", press()), "known-questions": (f"{QUALITY}known/", press()),
     }  # fmt: skip
 
 
@@ -95,13 +87,10 @@ def main() -> None:
 
             django.setup()
             call_command("migrate", verbosity=0)
-            from curation.operations import agreement, jobs
-            from tests.browser.scene import judge_by_three, make_scene
+            from tests.browser.scene import make_scene
             from tests.browser.server import serving
 
-            project = make_scene()
-            judge_by_three(project)
-            jobs.work(agreement.measure_again(project).pk)
+            make_scene()
             FOLDER.mkdir(exist_ok=True)
             with serving({}) as server:
                 take(server.url)

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
 from curation.models import (
+    Adjudication,
     Batch,
     BatchItem,
     Example,
@@ -43,7 +44,6 @@ ORDERS = {
     ReviewRules.Order.OLDEST: ("pk",),
     ReviewRules.Order.RANDOM: ("draw", "pk"),
 }
-# Grants what still has a free slot. The examples are locked by now, so what this statement sees is how it is.
 CLOSE_EXPIRED = """
 UPDATE curation_lease SET closed_at = statement_timestamp(), ended = 'expired' WHERE id IN (
     SELECT id FROM curation_lease WHERE project_id = %(project)s AND closed_at IS NULL
@@ -56,9 +56,13 @@ WITH expired AS ({CLOSE_EXPIRED})
 SELECT * FROM curation_lease WHERE project_id = %(project)s AND reviewer_id = %(reviewer)s AND closed_at IS NULL
 AND expires_at > statement_timestamp() ORDER BY id
 """  # noqa: S608 - put together from what stands above
+# Grants what still has a free slot. The examples are locked by now, so what this statement sees is how it is.
 GRANT = """
 INSERT INTO curation_lease (project_id, example_id, slot, reviewer_id, batch_id, purpose, held, expires_at, ended)
-SELECT %(project)s, e.id, free.place, %(reviewer)s, %(batch)s, 'queue', false, statement_timestamp() + %(length)s, ''
+SELECT %(project)s, e.id, free.place, %(reviewer)s, coalesce(%(batch)s::bigint, (
+    SELECT b.id FROM curation_batchitem i JOIN curation_batch b ON b.id = i.batch_id AND b.closed_at IS NULL
+    WHERE i.example_id = e.id ORDER BY i.id LIMIT 1
+)), 'queue', false, statement_timestamp() + %(length)s, ''
 FROM curation_example e CROSS JOIN LATERAL (
     SELECT place FROM generate_series(1, CASE WHEN %(one)s THEN 1 ELSE coalesce(e.overlap, %(overlap)s) END) place
     WHERE NOT EXISTS (
@@ -288,6 +292,7 @@ def retire(example: Example, by: User, note: str = "") -> None:
         except IllegalMove:
             raise Refused(f"Only what still waits can be retired; this one is {now.state}.") from None
         close_others(now)
+        Adjudication.objects.filter(example=now, closed_at=None).update(closed_at=Now(), note="retired")
 
 
 def close_others(example: Example, but: Lease | None = None) -> int:

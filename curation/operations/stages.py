@@ -18,7 +18,7 @@ from django.db.models import F
 
 from classifier.artifacts import publish
 from classifier.runfolder import RunFolder, digest_rows
-from curation.models import Evaluation, Example, Finding, Guard, Job, Round, Verdict
+from curation.models import Evaluation, Example, Finding, Guard, Job, Lease, Round, Verdict
 from curation.models.example import Label
 from curation.operations import Refused, agreement, evaluation, guards, priority, releases, rounds, serving
 from curation.operations.jobs import Attempt, finish
@@ -169,6 +169,9 @@ def auto_review(attempt: Attempt) -> None:
         count = accepted.move_all(
             Example.State.QUEUED, Example.State.ACCEPTED, scope=round.subject, note=f"machine, job {job.pk}"
         )
+        Lease.objects.filter(example__in=agreed, purpose="queue").end(
+            Lease.End.RELEASED
+        )  # whoever looks at one is told
         job.current_attempt().update(metrics={"accepted": count}, done=count, total=count)
         finish(attempt)
         rounds.advance(round, Round.State.TRAINING)

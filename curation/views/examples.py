@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from curation.forms import FilterForm, ImportForm
 from curation.models import Project
-from curation.operations import Refused, examples, imports
+from curation.operations import Refused, examples, imports, queue
 from curation.views import access
 
 PAGE = 50
@@ -81,6 +81,19 @@ def overrule(request: access.UserRequest, project: Project, pk: int) -> HttpResp
     try:
         examples.overrule(example, request.user)
         messages.success(request, "Queued for review.")
+    except Refused as no:
+        access.tell(request, no)
+    return redirect("example", project.slug, pk)
+
+
+@require_POST
+@access.lead
+def retire(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
+    """Take an undecided example out of the queue for good."""
+    example = get_object_or_404(project.examples, pk=pk)
+    try:
+        queue.retire(example, request.user)
+        messages.success(request, "Retired: nobody gets it any more, and it trains nothing.")
     except Refused as no:
         access.tell(request, no)
     return redirect("example", project.slug, pk)

@@ -7,8 +7,6 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
-
 from curation.models import Comment, Example, Finding, Flag, Job, Project, Verdict
 from curation.operations import policies, reviews
 from tests.factories import make_example, make_member, make_project
@@ -41,27 +39,6 @@ def make_scene(**fields: Any) -> Project:
         more = {"label": "unsafe", "categories": ("harassment",)} if decision == "relabel" else {}
         reviews.submit(project, (lea, ana)[number % 2], example.pk, reviews.Answer(decision, **more))
     return project
-
-
-def judge_by_three(project: Project, count: int = 36) -> None:
-    """Examples that three people judge, who mostly agree: agreement to measure, and disputes to settle."""
-    rules = project.review_rules
-    rules.consensus = "majority"
-    rules.save()
-    people = [
-        *User.objects.filter(username="ana"),
-        *(make_member(project, "annotator", name) for name in ("ben", "cho")),
-    ]
-    sayings = (("safe", ()), ("unsafe", ("fraud",)), ("unsafe", ("harassment",)), ("unsafe", ("privacy",)))
-    for number in range(count):
-        example = make_example(
-            project, text=f"can you help me with letter number {number}", overlap=3, priority=-number
-        )
-        for place, person in enumerate(people):
-            slips = (number * 7 + place * 5) % 9 == 0 or number % 12 == 5
-            label, categories = sayings[(number + (place if slips else 0)) % len(sayings)]
-            answer = reviews.Answer("relabel", label, categories, confidence=3 - slips, active_seconds=4 + place * 3)
-            reviews.submit(project, person, example.pk, answer)
 
 
 def _rows() -> list[dict[str, Any]]:

@@ -80,6 +80,7 @@ def test_what_a_batch_gives_to_one_person_nobody_else_gets(project: Project, lea
 
     assert set(held(project, ben)) == set(others)
     assert held(project, ana)[:3] == mine
+    assert {lease.batch.name for lease in Lease.objects.filter(example__in=mine)} == {"for ana"}
 
 
 def test_a_batch_in_the_pool_can_be_worked_on_by_its_name(project: Project, lead: User) -> None:
@@ -225,3 +226,25 @@ def test_only_leads_see_who_holds_what(project: Project, role: str) -> None:
     assert client.get(reverse("queue", args=[project.slug])).status_code == 404
     assert client.post(reverse("queue-release", args=[project.slug]), {"lease": 1}).status_code == 404
     assert "/queue/" not in client.get(reverse("overview", args=[project.slug])).content.decode()
+
+
+def test_a_lead_retires_what_still_waits_and_whoever_holds_it_is_told(project: Project, client: Client) -> None:
+    ana, example = make_member(project, "annotator"), make_example(project)
+    lease = make_lease(example, ana)
+
+    assert "Retire" in client.get(reverse("example", args=[project.slug, example.pk])).content.decode()
+    client.post(reverse("example-retire", args=[project.slug, example.pk]))
+
+    assert Example.objects.get().state == "retired"
+    with pytest.raises(Refused, match="already decided"):
+        reviews.submit(project, ana, example.pk, reviews.Answer("accept", lease=lease.pk))
+    answer = client.post(reverse("example-retire", args=[project.slug, example.pk]), follow=True)
+    assert "Only what still waits" in answer.content.decode()
+
+
+def test_an_annotator_retires_nothing(project: Project) -> None:
+    example, client = make_example(project), Client()
+    client.force_login(make_member(project, "annotator"))
+
+    assert client.post(reverse("example-retire", args=[project.slug, example.pk])).status_code == 404
+    assert Example.objects.get().state == "queued"
