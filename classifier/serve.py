@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 PORT = 8600
 GRACE = 30  # seconds that requests in flight have to end after SIGTERM
+KEPT = 75  # seconds that an idle connection is kept: longer than clients keep theirs, so that none is cut while in use
 MOST_WAITING = 512  # connections; more are turned away by the system's own queue
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -211,7 +212,7 @@ def serve(settings: ServeSettings) -> int:
     config = uvicorn.Config(
         app, host=settings.host, port=settings.port, uds=str(settings.socket) if settings.socket else None,
         loop="uvloop", http="httptools", access_log=False, log_level="warning", server_header=False,
-        timeout_graceful_shutdown=GRACE, backlog=MOST_WAITING, lifespan="on", ws="none",
+        timeout_graceful_shutdown=GRACE, timeout_keep_alive=KEPT, backlog=MOST_WAITING, lifespan="on", ws="none",
     )  # fmt: skip
     uvicorn.Server(config).run()
     return 0
