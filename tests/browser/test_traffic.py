@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from curation.models import ApiKey, Project
-from tests.browser.test_pages import CHROMIUM, browser, lead, page, project
-
-__all__ = ["browser", "lead", "page", "project"]  # fixtures
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-]
 
 
-def test_a_lead_makes_a_key_sees_it_once_and_revokes_it(page: Page, project: Project, lead: User) -> None:
+def test_a_lead_makes_a_key_sees_it_once_and_revokes_it(page: Page, project: Project) -> None:
     page.goto(f"/p/{project.slug}/guards/")
     page.get_by_role("link", name="Live traffic and keys").click()
     page.get_by_label("What will use it").fill("chat front")
