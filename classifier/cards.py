@@ -37,8 +37,8 @@ average precision was taken out.
 
 ## How to run it
 
-`verdict` and `categories` are logits. The probability of unsafe is `sigmoid(verdict / temperature)` with `temperature`
-from `guard.json`; a category's is `sigmoid(category)`.
+`verdict` and `categories` are logits. `calibration` in `guard.json` turns them into probabilities: the line through
+`points` (logits and probabilities) where there are any, else `sigmoid(logit / temperature)`; each category has its own.
 
 ```python
 import json, numpy as np, onnxruntime, tokenizers
@@ -52,7 +52,8 @@ guard = onnxruntime.InferenceSession("onnx/{file}")
 rows = tokenizer.encode_batch(["how do i bake bread"])
 ids = np.array([row.ids for row in rows]), np.array([row.attention_mask for row in rows])
 verdict, categories = guard.run(None, dict(zip(("input_ids", "attention_mask"), ids)))
-print(1 / (1 + np.exp(-verdict / card["temperature"])))
+points = card.get("calibration", dict(verdict=dict()))["verdict"].get("points")
+print(np.interp(verdict, *points) if points else 1 / (1 + np.exp(-verdict / card["temperature"])))
 ```
 
 ## What it is not
