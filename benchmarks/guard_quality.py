@@ -10,7 +10,8 @@ The plain arm is what most people would write: batches of 32 in random order, ea
 tokens, a binary head, AdamW at 8e-5 with linear decay, texts cut at 128 tokens, threshold 0.5, no validation. Ours has
 the settings of `OURS`. They are first guesses: nothing in them was chosen on the evaluation sets, and a sweep on splits
 of the training file has still to settle them (docs/experiments.md). Calibration and the default threshold come from a
-validation split whose near-duplicate families are not trained on. `plain_read_by_us` gives the plain weights our windows, to tell what training is worth from what reading is worth.
+validation split whose near-duplicate families are not trained on. `plain_read_by_us` gives the plain weights our
+windows, to tell what training is worth from what reading is worth.
 
 What was finished is kept under --work and found again, and a training that was broken off goes on.
 """
