@@ -292,9 +292,11 @@ def _requeue(example: Example, verdict: Verdict) -> None:
     if example.state == queued:
         return
     settled = Verdict.objects.current().filter(example=example, purpose=Purpose.ADJUDICATION).exists()
+    others = Verdict.objects.counted().filter(example=example).exclude(pk=verdict.pk)
+    stands = agreement.fold(example.project.review_rules, list(others), example.overlap) is not None
     skipped = verdict.decision == Decision.SKIP and example.state != Example.State.RETIRED
     try:
-        if settled or skipped or not _moved_it(example, verdict):
+        if settled or skipped or stands or not _moved_it(example, verdict):
             raise IllegalMove
         adjudication.withdraw(example)
         example.move_to(queued, by=by, note="undo", label="", categories=[])

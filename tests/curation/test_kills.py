@@ -35,7 +35,7 @@ from curation.operations import demo, rounds, recipes
 project = demo.make()
 body = recipes.default()
 body["generate"] |= {"augmenters": [{"key": "chat-spelling"}], "paraphrasers": [], "seeds": 160}
-body["train"] = {"epochs": 3, "max_length": 32, "checkpoint_steps": 10}
+body["train"] = {"epochs": 1, "max_length": 32, "checkpoint_steps": 10}
 body["attack"] = None
 print(rounds.start(project, None, body, review="auto").pk)
 """

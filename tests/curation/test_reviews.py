@@ -8,7 +8,7 @@ from django.db import ProgrammingError, connection, transaction
 
 from curation.models import Example, IllegalMove, Verdict
 from curation.operations import Refused, examples, reviews
-from tests.factories import make_example, make_member, make_project
+from tests.factories import make_example, make_member, make_project, make_rules
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,6 +79,21 @@ def test_undo_withdraws_the_newest_verdict_and_keeps_the_log() -> None:
     assert Verdict.objects.get(supersedes=verdict).decision == "withdraw"
     assert not Verdict.objects.current().exists()
     assert Example.objects.waiting_for(ana).get() == example
+
+
+def test_undo_does_not_take_an_example_out_of_a_dispute_that_somebody_else_opened() -> None:
+    project = make_project()
+    make_rules(project, overlap=2, consensus="majority")
+    example, ana, ben = make_example(project), make_member(project, "annotator"), make_member(project, "annotator")
+    reviews.judge(example, ben, "accept")
+    reviews.judge(Example.objects.get(pk=example.pk), ana, "escalate")
+
+    with pytest.raises(Refused, match="moved on since"):
+        reviews.undo(ben, project)
+
+    example.refresh_from_db()
+    assert example.state == "disputed"
+    assert not Verdict.objects.filter(example=example, decision="withdraw").exists()
 
 
 def test_undo_with_nothing_to_undo_says_so_quietly() -> None:
