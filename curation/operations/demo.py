@@ -16,7 +16,7 @@ from curation.operations import Refused, imports, policies, recipes, rounds
 DATA = Path(__file__).resolve().parent.parent / "demo"
 SLUG = "demo"
 PEOPLE = (("lea", Role.LEAD), ("ana", Role.ANNOTATOR), ("vic", Role.VIEWER))
-SEEDS_A_ROUND = 200  # of the seeds, so that a first round takes two minutes on two cores and not ten
+SEEDS_A_ROUND = 100  # of the seeds, so that a first round is in review after five minutes on two cores
 CONTENT_NOTE = (
     "These examples are short and mild, yet about half of them ask for something harmful. Skip whatever you do not "
     "want to read; nobody asks why. Take breaks, and talk to somebody you trust if a text stays with you."
