@@ -165,6 +165,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.string("WHETSTONE_LOG_LEVEL", "INFO")},
-    # Its tracebacks would quote local variables in reports, and its 404 lines every probe of the internet.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    # Tracebacks of requests would quote local variables in reports, and their 404 lines every probe of the internet;
+    # httpx would tell of every look at whether the guard's server is well.
+    "loggers": {"django.request": {"level": "ERROR"}, "httpx": {"level": "WARNING"}},
 }
