@@ -204,16 +204,26 @@ def _system_user() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(SYSTEM_USER)
     except KeyError:
+        _make_system_user()
+        return pwd.getpwnam(SYSTEM_USER)
+
+
+def _make_system_user() -> None:
+    # A bare environment often lacks the folders that only root's programs live in.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    if program := shutil.which("useradd", path=path):
         made = subprocess.run(
-            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER],  # noqa: S607
+            [program, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        if made.returncode:
-            raise ServiceError(
-                f"PostgreSQL does not run as root, and a user for it could not be made: {made.stderr.strip()} "
-                "Run as an ordinary user, or set DATABASE_URL."
-            ) from None
-        return pwd.getpwnam(SYSTEM_USER)
+        reason = made.stderr.strip() if made.returncode else ""
+    else:
+        reason = "useradd is not installed."
+    if reason:
+        raise ServiceError(
+            f"PostgreSQL does not run as root, and a user for it could not be made: {reason} "
+            "Run as an ordinary user, or set DATABASE_URL."
+        )
 
 
 def _binaries() -> Path:

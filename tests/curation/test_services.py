@@ -415,3 +415,25 @@ def test_a_command_refuses_an_address_of_another_kind_in_one_sentence(
     assert command.returncode == 1
     assert command.stderr.startswith(f"{name} should start with ")
     assert len(command.stderr.splitlines()) == 1
+
+
+def test_a_user_for_postgresql_is_made_where_the_path_lacks_roots_programs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    called: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        called.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(services.subprocess, "run", run)
+    monkeypatch.setattr(services.shutil, "which", lambda name, path: f"found in {path}/{name}")
+    services._make_system_user()
+    assert called[0][0] == f"found in {tmp_path}:/usr/sbin:/sbin/useradd"
+
+
+def test_a_machine_without_useradd_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services.shutil, "which", lambda name, path: None)
+    with pytest.raises(services.ServiceError, match="useradd is not installed. Run as an ordinary user, or set"):
+        services._make_system_user()
