@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
+WORKERS ?= 2
 
 .PHONY: demo up round test check bench words clean setup
 
@@ -16,8 +17,8 @@ round: $(READY)  ## go once round the loop in this shell and print one JSON obje
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py run_round --project demo --review auto $(ARGS)
 
-test: $(READY)  ## the whole suite
-	@$(BIN)/pytest $(ARGS)
+test: $(READY)  ## the whole suite, a file at a time in each of WORKERS processes
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(READY)  ## linters, types, layers, migrations
 	$(BIN)/ruff check .

@@ -21,11 +21,16 @@ os.environ["WHETSTONE_VAR"] = str(VAR)
 os.environ.setdefault("WHETSTONE_CACHE", str(SHARED_CACHE))
 # Named here and not in pyproject.toml: there, the settings would be read before this file has set the stage.
 os.environ["DJANGO_SETTINGS_MODULE"] = "curation.settings"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several test processes share the cores: who waits, sleeps
 _services = ExitStack()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the services before anything asks for a database."""
+    """Start the services before anything asks for a database; each process of a parallel run has its own."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        # This one only hands out the tests. What it set may not reach the others: they set the stage themselves.
+        os.environ.pop("DJANGO_SETTINGS_MODULE")
+        return
     from curation import services
 
     _services.enter_context(services.held(VAR))

@@ -435,5 +435,5 @@ def test_a_user_for_postgresql_is_made_where_the_path_lacks_roots_programs(
 
 def test_a_machine_without_useradd_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services.shutil, "which", lambda name, path: None)
-    with pytest.raises(services.ServiceError, match="useradd is not installed. Run as an ordinary user, or set"):
+    with pytest.raises(services.ServiceError, match=r"useradd is not installed\. Run as an ordinary user, or set"):
         services._make_system_user()
