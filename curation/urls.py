@@ -43,7 +43,10 @@ register_converter(Verb, "verb")
 project = [
     path("", projects.overview, name="overview"),
     path("examples/", examples.index, name="examples"),
+    path("examples/views", examples.save_view, name="example-view-save"),
+    path("examples/views/<int:pk>/forget", examples.forget_view, name="example-view-forget"),
     path("examples/<int:pk>/", examples.detail, name="example"),
+    path("examples/<int:pk>/like/", examples.like, name="example-like"),
     path("examples/<int:pk>/overrule", examples.overrule, name="example-overrule"),
     path("examples/<int:pk>/retire", examples.retire, name="example-retire"),
     path("import/", examples.bring_in, name="import"),
