@@ -34,6 +34,7 @@ class FilterForm(forms.Form):
         max_length=8, required=False, widget=forms.TextInput(attrs={"class": "form-control", "placeholder": "as en"})
     )
     category = forms.ChoiceField(choices=(), required=False, widget=forms.Select(attrs={"class": "form-select"}))
+    source = forms.IntegerField(required=False, min_value=1, max_value=2**62, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, categories: dict[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,7 +45,7 @@ class ImportForm(forms.Form):
     """A file of seeds."""
 
     file = forms.FileField(
-        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".jsonl,.ndjson,.csv"})
+        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".jsonl,.ndjson,.csv,.parquet"})
     )
     purpose = forms.ChoiceField(
         choices=[(imports.PURPOSES[0], "Training seeds"), (imports.PURPOSES[1], "Held-out evaluation")], widget=SELECT

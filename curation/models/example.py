@@ -187,7 +187,6 @@ class Example(Stateful):
         help_text="the file that it came with",
     )  # fmt: skip
     source_line = models.PositiveIntegerField(null=True, help_text="its row in that file")
-    provenance = models.JSONField(null=True, help_text="its id, labels and annotators where it came from")
 
     proposed_label = models.CharField(max_length=6, choices=Label.choices)
     proposed_categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)

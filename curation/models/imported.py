@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 class Purpose(models.TextChoices):
     TRAINING = "training", "Training seeds"
     EVALUATION = "evaluation", "Held-out evaluation"
-    REVIEW = "review", "For people to review"
 
 
 class Import(models.Model):
@@ -31,9 +30,7 @@ class Import(models.Model):
     name = models.CharField(max_length=200, help_text="what the file was called where it came from")
     bytes = models.PositiveBigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, help_text="of the files in order: families of pairs belong to it")
-    format = models.CharField(max_length=40, blank=True, help_text="key of the importer; empty while nobody looked")
-    inspection = models.JSONField(default=dict, help_text="columns, labels and the guesses; never a text")
-    mapping = models.JSONField(default=dict, help_text="which column is what, and what each label means here")
+    format = models.CharField(max_length=40, help_text="key of the importer")
     purpose = models.CharField(max_length=12, choices=Purpose.choices, default=Purpose.TRAINING)
     report = models.JSONField(default=dict, help_text="counts of the last dry run or of the import")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.core.cache import cache
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from curation.forms import FilterForm, ImportForm
 from curation.models import Project
-from curation.operations import Refused, batches, examples, explore, imports, queue
+from curation.operations import Refused, batches, examples, explore, imports, intake, jobs, queue
 from curation.views import access
 
 ID = re.compile(r"[0-9]{1,18}")
@@ -131,6 +131,7 @@ def bring_in(request: access.UserRequest, project: Project) -> HttpResponse:
     """Import a file of seeds, and show row by row what could not be taken."""
     form = ImportForm(request.POST or None, request.FILES or None)
     context: dict[str, Any] = {"project": project, "form": form, "largest": settings.MAX_IMPORT_BYTES // 2**20}
+    context["imports"] = project.imports.select_related("created_by")[:20]
     if request.method == "POST" and form.is_valid():
         try:
             file = form.cleaned_data["file"]
@@ -164,3 +165,59 @@ def import_errors(request: access.UserRequest, project: Project, token: str) -> 
     writer.writerow(["line", "message"])
     writer.writerows((line, f"'{message}" if message.startswith(FORMULA) else message) for line, message in rows)
     return response
+
+
+@require_POST
+@access.lead
+def import_start(request: access.UserRequest, project: Project) -> HttpResponse:
+    """Have a worker import a file, or say what would come of it."""
+    form = ImportForm(request.POST, request.FILES)
+    if form.is_valid():
+        file, purpose = form.cleaned_data["file"], form.cleaned_data["purpose"]
+        try:
+            row = intake.start(project, request.user, file, file.name, purpose, dry="dry" in request.POST)
+            return redirect("import-detail", project.slug, row.pk)
+        except Refused as no:
+            form.add_error("file", f"{no.message} {no.remedy}".strip())
+    context = {"project": project, "form": form, "largest": settings.MAX_IMPORT_BYTES // 2**20}
+    return render(request, "example/import.html", context, status=422)
+
+
+@require_GET
+@access.lead
+def import_detail(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
+    """One import, live: a fragment asks again while its job runs."""
+    row = get_object_or_404(project.imports.select_related("created_by"), pk=pk)
+    context = {"project": project, "row": row, "job": row.job, "has_file": intake.report_file(row) is not None}
+    asked_again = "HX-Request" in request.headers
+    response = render(request, "example/_import.html" if asked_again else "example/import_detail.html", context)
+    response["Vary"] = "HX-Request"
+    return response
+
+
+@require_POST
+@access.lead
+def import_act(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
+    """Cancel or retry the job of an import, or import what a dry run looked at."""
+    row = get_object_or_404(project.imports, pk=pk)
+    job, act = row.job, request.POST.get("act")
+    try:
+        if act == "import":
+            intake.go_on(row, request.user)
+        elif job and act == "cancel":
+            jobs.cancel(job, by=request.user)
+        elif job and act == "retry":
+            jobs.retry(job, by=request.user)
+    except Refused as no:
+        access.tell(request, no)
+    return redirect("import-detail", project.slug, pk)
+
+
+@require_GET
+@access.lead
+def import_report(request: access.UserRequest, project: Project, pk: int) -> FileResponse:
+    """Line and reason of every row that was not taken, as CSV."""
+    file = intake.report_file(get_object_or_404(project.imports, pk=pk))
+    if file is None:
+        raise Http404
+    return FileResponse(file.open("rb"), as_attachment=True, filename=f"import-{pk}-errors.csv")
