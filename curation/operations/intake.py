@@ -136,7 +136,7 @@ def _settle(attempt: Attempt, row: Import, report: dict[str, Any]) -> None:
 
 def _stored(attempt: Attempt, row: Import, chunks: list[Path]) -> tuple[int, list[int]]:
     """Put every chunk into the project; return how many rows went in, and the lines of those that were there."""
-    values = {
+    values: dict[str, str | int] = {
         "project": row.project_id, "source": row.pk, "purpose": row.purpose, "validation": VALIDATION_SHARE
     }  # fmt: skip
     staged, duplicates = 0, list[int]()
