@@ -37,8 +37,8 @@ CREATE TEMPORARY TABLE staged (
     line int, text text, text_hash text, label text, categories varchar[], language text, family text
 ) ON COMMIT DROP
 """
-# A row is a duplicate where its text is in the project already, also from an earlier chunk. OFFSET 0 makes it a look into
-# the index for each row: the statistics know nothing of this transaction's rows, and a join would read them all each time.
+# A row is a duplicate where its text is in the project already, also from an earlier chunk. OFFSET 0 makes it a look
+# into the index for each row: statistics know nothing of this transaction's rows, and a join would read them all anew.
 STORE = """
 WITH put AS (
     INSERT INTO curation_example (
