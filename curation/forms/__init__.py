@@ -23,14 +23,18 @@ class FilterForm(forms.Form):
     """Which examples to list. Only what somebody typed or chose is in the address, never the text of an example."""
 
     q = forms.CharField(
-        label="Text contains", max_length=200, required=False,
+        label="Words", max_length=200, required=False,
         widget=forms.TextInput(attrs={"class": "form-control", "type": "search", "autocomplete": "off"}),
     )  # fmt: skip
     state = forms.ChoiceField(choices=_choices(Example.State.choices), required=False, widget=SELECT)
     label = forms.ChoiceField(choices=_choices(Label.choices), required=False, widget=SELECT)
     origin = forms.ChoiceField(choices=_choices(Example.Origin.choices), required=False, widget=SELECT)
     split = forms.ChoiceField(choices=_choices(Split.choices), required=False, widget=SELECT)
+    language = forms.CharField(
+        max_length=8, required=False, widget=forms.TextInput(attrs={"class": "form-control", "placeholder": "as en"})
+    )
     category = forms.ChoiceField(choices=(), required=False, widget=forms.Select(attrs={"class": "form-select"}))
+    source = forms.IntegerField(required=False, min_value=1, max_value=2**62, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, categories: dict[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -41,7 +45,7 @@ class ImportForm(forms.Form):
     """A file of seeds."""
 
     file = forms.FileField(
-        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".jsonl,.ndjson,.csv"})
+        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".jsonl,.ndjson,.csv,.parquet"})
     )
     purpose = forms.ChoiceField(
         choices=[(imports.PURPOSES[0], "Training seeds"), (imports.PURPOSES[1], "Held-out evaluation")], widget=SELECT

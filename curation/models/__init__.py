@@ -5,6 +5,7 @@ from curation.models.audit import AuditEntry, Move
 from curation.models.example import Example, Finding
 from curation.models.gold import ExamAttempt, GoldQuestion, Standing
 from curation.models.guard import Evaluation, EvaluationSet, Guard
+from curation.models.imported import Import, SavedView, Vector
 from curation.models.job import Job
 from curation.models.policy import Category, Policy, PolicyVersion
 from curation.models.preferences import OptOut, Preferences
@@ -37,6 +38,7 @@ __all__ = [
     "GoldQuestion",
     "Guard",
     "IllegalMove",
+    "Import",
     "Job",
     "Lease",
     "Membership",
@@ -53,8 +55,10 @@ __all__ = [
     "ReviewRules",
     "Revision",
     "Round",
+    "SavedView",
     "Standing",
     "Stateful",
     "Traffic",
+    "Vector",
     "Verdict",
 ]

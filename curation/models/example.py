@@ -121,7 +121,11 @@ class ExampleQuerySet(StatefulQuerySet["Example"]):
 
 
 class Example(Stateful):
-    """One text with its label and the facts of where it came from."""
+    """One text with its label and the facts of where it came from.
+
+    The table has two more columns, which PostgreSQL computes and only `operations/explore.py` asks for: `words`, what a
+    search looks into, and `facets`, what the row is by each filter, such as state:queued. See migration 0005.
+    """
 
     class State(models.TextChoices):
         NEW = "new"
@@ -151,9 +155,10 @@ class Example(Stateful):
         State.RETIRED: (State.QUEUED,),
     }
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="examples")
+    # Keys that an index below begins with need none of their own: an import pays for each one.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="examples", db_index=False)
     round = models.ForeignKey(
-        "curation.Round", null=True, blank=True, on_delete=models.PROTECT, related_name="examples",
+        "curation.Round", null=True, blank=True, on_delete=models.PROTECT, related_name="examples", db_index=False,
         help_text="the round whose candidates it joined; none for imported ones",
     )  # fmt: skip
     text = models.TextField(help_text="as it reads now; its revisions keep how it read before")
@@ -167,13 +172,21 @@ class Example(Stateful):
 
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     family = models.CharField(max_length=64, help_text="the root seed; no family is on both sides of a split")
-    made_by_job = models.ForeignKey("curation.Job", null=True, on_delete=models.PROTECT, related_name="examples")
+    made_by_job = models.ForeignKey(
+        "curation.Job", null=True, on_delete=models.PROTECT, related_name="examples", db_index=False
+    )
     made_as = models.PositiveIntegerField(null=True, help_text="row of the output of that job")
     stage = models.CharField(max_length=60, blank=True, help_text="key of the stage that made it")
     stage_settings = models.JSONField(default=dict, blank=True)
     prompt = models.CharField(max_length=120, blank=True, help_text="prompt file and digest")
     model_digest = models.CharField(max_length=160, blank=True, help_text="weights or endpoint that wrote it")
     scores = models.JSONField(default=dict, blank=True, help_text="what its maker measured: reward, guard, novelty")
+
+    source = models.ForeignKey(
+        "curation.Import", null=True, on_delete=models.PROTECT, related_name="examples", db_index=False,
+        help_text="the file that it came with",
+    )  # fmt: skip
+    source_line = models.PositiveIntegerField(null=True, help_text="its row in that file")
 
     proposed_label = models.CharField(max_length=6, choices=Label.choices)
     proposed_categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)

@@ -21,6 +21,7 @@ from curation.models.round import Round
 from curation.models.states import Stateful, StatefulQuerySet
 
 if TYPE_CHECKING:
+    from curation.models.imported import Import
     from curation.models.release import Release
 
 MAX_ATTEMPTS = 3
@@ -53,6 +54,7 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         *,
         round: Round | None = None,
         release: Release | None = None,
+        source: Import | None = None,
         by: User | None = None,
     ) -> Job:
         """Insert a job in the transaction that wants the work, and ring the bell when that commits.
@@ -60,12 +62,13 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         A live job of the same kind and subject is returned instead of a second one.
         """
         subject = round.subject if round else f"release:{release.pk}" if release else f"project:{project.pk}"
+        subject = source.subject if source else subject
         job, created = self.get_or_create(
             dedupe_key=f"{kind}:{subject}",
             state__in=Job.LIVE,
             defaults={
-                "kind": kind, "project": project, "round": round, "release": release, "created_by": by,
-                "state": Job.State.QUEUED,
+                "kind": kind, "project": project, "round": round, "release": release, "source": source,
+                "created_by": by, "state": Job.State.QUEUED,
             },
         )  # fmt: skip
         if created:
@@ -101,6 +104,8 @@ class Job(Stateful):
         RESCORE = "rescore"  # measures edited texts again
         AGREEMENT = "agreement"  # measures how far people agree
         EXPORT = "export"
+        CHECK = "check"  # an import that stores nothing
+        IMPORT = "import"
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -132,6 +137,7 @@ class Job(Stateful):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="jobs")
     round = models.ForeignKey(Round, null=True, on_delete=models.PROTECT, related_name="jobs")
     release = models.ForeignKey("curation.Release", null=True, on_delete=models.PROTECT, related_name="jobs")
+    source = models.ForeignKey("curation.Import", null=True, on_delete=models.PROTECT, related_name="jobs")
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     attempt = models.PositiveSmallIntegerField(default=0, help_text="only ever grows: results are fenced by it")
     tries = models.PositiveSmallIntegerField(default=0, help_text="attempts since a person last asked")

@@ -61,7 +61,9 @@ class Attempt:
 
     def _beat_once(self) -> None:
         try:
-            self.cancelled = self.job.beat() or self.cancelled
+            job = self.job
+            seen = {"done": job.done, "total": job.total, "message": job.message}
+            self.cancelled = job.beat(**seen) or self.cancelled
         except Fenced:
             self.fenced = True
         except Exception as error:  # the database is away: the heartbeat goes stale, which is the truth

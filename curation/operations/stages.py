@@ -20,7 +20,7 @@ from classifier.artifacts import publish
 from classifier.runfolder import RunFolder, digest_rows
 from curation.models import Evaluation, Example, Finding, Guard, Job, Lease, Round, Verdict
 from curation.models.example import Label
-from curation.operations import Refused, agreement, evaluation, guards, priority, releases, rounds, serving
+from curation.operations import Refused, agreement, evaluation, guards, intake, priority, releases, rounds, serving
 from curation.operations.jobs import Attempt, finish
 
 CHUNK = 1000  # rows a statement
@@ -309,6 +309,8 @@ WORK: dict[Job.Kind, Callable[[Attempt], None]] = {
     Job.Kind.RELEASE: release,
     Job.Kind.AGREEMENT: agreement.measure,
     Job.Kind.EXPORT: serving.export,
+    Job.Kind.CHECK: intake.bring,
+    Job.Kind.IMPORT: intake.bring,
     Job.Kind.PRIORITIZE: priority.score,
     Job.Kind.RESCORE: priority.rescore,
 }

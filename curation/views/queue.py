@@ -66,7 +66,7 @@ def release(request: access.UserRequest, project: Project) -> HttpResponse:
 @access.lead
 def cut(request: access.UserRequest, project: Project) -> HttpResponse:
     """Cut a batch from what waits, and say who gets how much of it."""
-    form = BatchForm(request.POST or None, project=project)
+    form = BatchForm(request.POST or None, project=project, initial=request.GET.dict())
     if request.method == "POST" and form.is_valid():
         values = form.cleaned_data
         try:

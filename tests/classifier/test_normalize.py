@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,3 +79,10 @@ def test_every_row_is_in_one_batch_and_the_order_follows_seed_and_epoch() -> Non
     assert sorted(row for batch in first for row in batch) == list(range(100))
     assert batches.shuffled(lengths, 8, seed=1, epoch=0) == first
     assert batches.shuffled(lengths, 8, seed=1, epoch=1) != first != batches.shuffled(lengths, 8, seed=2, epoch=0)
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_the_short_way_for_ascii_hashes_as_the_long_one(text: str) -> None:
+    spelled = " ".join(words(text)) or normalize(text)
+
+    assert normalized_hash(text) == hashlib.sha256(spelled.encode()).hexdigest()

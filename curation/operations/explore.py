@@ -1,0 +1,110 @@
+"""Finding examples among very many: by what they are, by their words, and by likeness. Nothing here counts a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import connection, transaction
+
+from curation.models import Example, Project, Vector
+from curation.models.example import ExampleQuerySet
+from curation.operations.likeness import HEAVY
+
+PAGE = 50
+WINDOW = 10_000  # newest rows that are looked through one by one before the index is asked
+LIKE = 50
+# What a filter may be; nothing else reaches the query.
+FACETS = ("state", "label", "origin", "split", "language", "stage", "round", "source")
+# Most searches fill a page from the newest rows. Where they do not, what is wanted is rare, and the index names it all.
+NEWEST = """
+SELECT id, wanted FROM (
+    SELECT id, {wanted} AS wanted FROM curation_example
+    WHERE project_id = %(project)s AND id < %(before)s ORDER BY project_id, id DESC LIMIT %(window)s
+) newest ORDER BY id DESC
+"""
+ALL = """
+WITH found AS MATERIALIZED (
+    SELECT id FROM curation_example WHERE {wanted} AND project_id = %(project)s AND id < %(before)s
+)
+SELECT id FROM found ORDER BY id DESC LIMIT %(limit)s
+"""
+LAST = 2**62
+Filter = Mapping[str, Any]
+
+
+def page(project: Project, wanted: Filter, before: int | None = None) -> tuple[list[Example], int | None]:
+    """One page, newest first, and the key that the next one begins before; None after the last."""
+    ids = _ids(project, wanted, before or LAST)
+    rows = {row.pk: row for row in project.examples.filter(pk__in=ids[:PAGE]).defer(*HEAVY)}
+    return [rows[pk] for pk in ids[:PAGE] if pk in rows], ids[PAGE - 1] if len(ids) > PAGE else None
+
+
+def _ids(project: Project, wanted: Filter, before: int) -> list[int]:
+    condition, values = _condition(wanted)
+    values |= {"project": project.pk, "before": before, "window": WINDOW, "limit": PAGE + 1}
+    with connection.cursor() as cursor:
+        if condition == "TRUE":
+            cursor.execute(NEWEST.format(wanted=condition), values | {"window": PAGE + 1})
+            return [row[0] for row in cursor]
+        cursor.execute(NEWEST.format(wanted=condition), values)
+        looked = cursor.fetchall()
+        found = [pk for pk, fits in looked if fits]
+        if len(found) > PAGE or len(looked) < WINDOW:
+            return found[: PAGE + 1]
+        cursor.execute(ALL.format(wanted=condition), values)
+        return [row[0] for row in cursor]
+
+
+def _condition(wanted: Filter) -> tuple[str, dict[str, Any]]:
+    """The condition in SQL, made of our words only; what a person chose stays among the values."""
+    facets = [f"{name}:{wanted[name]}" for name in FACETS if wanted.get(name)]
+    facets += [wanted["category"]] if wanted.get("category") else []
+    parts, values = [], {}
+    if facets:
+        parts.append("facets @> %(facets)s::text[]")
+        values["facets"] = facets
+    if wanted.get("q"):
+        parts.append("words @@ websearch_to_tsquery('simple', %(q)s)")
+        values["q"] = wanted["q"]
+    return " AND ".join(parts) or "TRUE", values
+
+
+def like(project: Project, example: Example) -> list[Example]:
+    """The examples of the project most like this one, the nearest first, each with its `distance`."""
+    own = Vector.objects.filter(pk=example.pk).values_list("embedding", flat=True).first()
+    if own is None:
+        return []
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Others' projects are in the same index: it is read on until enough of ours were found.
+        cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        cursor.execute(NEAREST, {"project": project.pk, "own": example.pk, "at": str(own), "limit": LIKE})
+        near = dict(cursor.fetchall())
+    rows = {row.pk: row for row in project.examples.filter(pk__in=near).defer(*HEAVY)}
+    for pk, distance in near.items():
+        rows[pk].distance = distance  # type: ignore[attr-defined]
+    return [rows[pk] for pk in near]
+
+
+NEAREST = """
+SELECT example_id, embedding <=> %(at)s::halfvec AS distance FROM curation_vector
+WHERE project_id = %(project)s AND example_id <> %(own)s ORDER BY embedding <=> %(at)s::halfvec LIMIT %(limit)s
+"""
+
+
+def family(example: Example, most: int = 200) -> list[tuple[int, Example]]:
+    """The example's family as a tree, in the order of reading: each with its depth. The first `most` members."""
+    members: ExampleQuerySet = example.project.examples.filter(family=example.family).order_by("pk").defer(*HEAVY)
+    rows = list(members[:most])
+    there = {row.pk for row in rows}
+    children: dict[int | None, list[Example]] = {}
+    for row in rows:
+        children.setdefault(row.parent_id if row.parent_id in there else None, []).append(row)
+    return _walk(children, None, 0)
+
+
+def _walk(children: Mapping[int | None, Sequence[Example]], at: int | None, depth: int) -> list[tuple[int, Example]]:
+    found = []
+    for row in children.get(at, ()):
+        found += [(depth, row), *_walk(children, row.pk, depth + 1)]
+    return found

@@ -1,0 +1,101 @@
+"""The program that reads a file of a stranger: in a process of its own, with limits on its memory and its time.
+
+    request.json: file, format, categories, source, max_text, memory_bytes, seconds
+    -> chunks/00000.copy …   rows as PostgreSQL's COPY takes them, each file whole once it has its name
+       errors.csv            line and reason of every row that cannot be taken, never its text
+       metrics.json          counts
+
+Started again on the same folder it keeps the chunks that are there and writes the others.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from classifier.normalize import normalized_hash
+from classifier.runfolder import ProgramError, Report, RunFolder, write_json
+from pipeline.importers import ImportedRow, RowError, importers
+
+CHUNK = 20_000  # rows
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what begins with these
+ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def bring(run: RunFolder, report: Report) -> None:
+    """The program: read the file that the request names into chunks."""
+    asked = run.request()["settings"]
+    _limit(asked)
+    (run / "chunks").mkdir(exist_ok=True)
+    try:
+        with Path(asked["file"]).open("rb") as file, (run / "errors.csv").open("w", newline="") as errors:
+            counts = _read(run, asked, importers.make(asked["format"])(file, categories=frozenset(asked["categories"])),
+                           errors, report)  # fmt: skip
+    except MemoryError:
+        raise ProgramError(
+            f"The file is too large when unpacked: reading it took more than {asked['memory_bytes'] // 2**20} MB.",
+            "Split it, or save it as JSON lines, and import that.",
+        ) from None
+    write_json(run / "metrics.json", counts)
+
+
+def _limit(asked: dict[str, Any]) -> None:
+    """Bound memory and time: what goes beyond fails here, and takes nothing else with it."""
+    memory, seconds = int(asked["memory_bytes"]), int(asked["seconds"])
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    def too_long(*_: object) -> None:
+        raise ProgramError(f"Reading the file took more than {seconds} seconds.", "Split it and import the parts.")
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    # A loop inside a library does not come back to hear the alarm.
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds + 30, seconds + 30))
+
+
+def _read(
+    run: RunFolder, asked: dict[str, Any], rows: Iterator[ImportedRow | RowError], errors: TextIO, report: Report
+) -> dict[str, int]:
+    writer, chunk, counts = csv.writer(errors), list[str](), {"rows": 0, "refused": 0, "chunks": 0}
+    writer.writerow(["line", "message"])
+    for row in rows:
+        counts["rows"] += 1
+        if isinstance(row, ImportedRow) and len(row.text) > asked["max_text"]:
+            message = f"text has {len(row.text):,} characters; at most {asked['max_text']:,} are taken"
+            row = RowError(row.line, message)
+        if isinstance(row, RowError):
+            counts["refused"] += 1
+            writer.writerow([row.line, f"'{row.message}" if row.message.startswith(FORMULA) else row.message])
+            continue
+        chunk.append(_line(row, asked["source"]))
+        if len(chunk) >= CHUNK:
+            _put(run, counts, chunk, report)
+    if chunk:
+        _put(run, counts, chunk, report)
+    return counts
+
+
+def _put(run: RunFolder, counts: dict[str, int], chunk: list[str], report: Report) -> None:
+    target = run / "chunks" / f"{counts['chunks']:05}.copy"
+    counts["chunks"] += 1
+    if not target.exists():
+        partial = target.with_suffix(".part")
+        partial.write_text("".join(chunk), encoding="utf-8")
+        partial.replace(target)
+    chunk.clear()
+    report(counts["rows"], 0, f"Read {counts['rows']:,} rows")
+
+
+def _line(row: ImportedRow, source: str) -> str:
+    text_hash = normalized_hash(row.text)
+    # Two files may use the same pair names for different things: a family belongs to its file.
+    family = hashlib.sha256(f"{source}:{row.pair}".encode()).hexdigest()[:16] if row.pair else text_hash[:16]
+    categories = "{" + ",".join(row.categories) + "}"  # keys of the policy need no quotes
+    language = row.language.translate(ESCAPED)
+    return f"{row.line}\t{row.text.translate(ESCAPED)}\t{text_hash}\t{row.label}\t{categories}\t{language}\t{family}\n"
