@@ -21,6 +21,7 @@ from curation.models.round import Round
 from curation.models.states import Stateful, StatefulQuerySet
 
 if TYPE_CHECKING:
+    from curation.models.plan import Plan
     from curation.models.release import Release
 
 MAX_ATTEMPTS = 3
@@ -53,6 +54,7 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         *,
         round: Round | None = None,
         release: Release | None = None,
+        plan: Plan | None = None,
         by: User | None = None,
     ) -> Job:
         """Insert a job in the transaction that wants the work, and ring the bell when that commits.
@@ -60,12 +62,13 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         A live job of the same kind and subject is returned instead of a second one.
         """
         subject = round.subject if round else f"release:{release.pk}" if release else f"project:{project.pk}"
+        subject = plan.subject if plan else subject
         job, created = self.get_or_create(
             dedupe_key=f"{kind}:{subject}",
             state__in=Job.LIVE,
             defaults={
-                "kind": kind, "project": project, "round": round, "release": release, "created_by": by,
-                "state": Job.State.QUEUED,
+                "kind": kind, "project": project, "round": round, "release": release, "plan": plan,
+                "created_by": by, "state": Job.State.QUEUED,
             },
         )  # fmt: skip
         if created:
@@ -101,6 +104,8 @@ class Job(Stateful):
         RESCORE = "rescore"  # measures edited texts again
         AGREEMENT = "agreement"  # measures how far people agree
         EXPORT = "export"
+        PREVIEW = "preview"  # a few texts by a recipe that no round has yet
+        MEASURE = "measure"  # every guard on every frozen set
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -109,6 +114,7 @@ class Job(Stateful):
         FAILED = "failed"
         CANCELLED = "cancelled"
         DEAD = "dead"
+        PAUSED = "paused"  # a person stopped it, and it goes on from what it finished
 
     LIVE = (State.QUEUED, State.RUNNING)
     COMPUTE = (
@@ -120,10 +126,13 @@ class Job(Stateful):
         Kind.PRIORITIZE,
         Kind.RESCORE,
         Kind.EXPORT,
+        Kind.PREVIEW,
+        Kind.MEASURE,
     )  # one at a time per device
     MOVES = {
-        State.QUEUED: (State.RUNNING, State.CANCELLED),
-        State.RUNNING: (State.DONE, State.FAILED, State.CANCELLED, State.DEAD, State.QUEUED),
+        State.QUEUED: (State.RUNNING, State.CANCELLED, State.PAUSED),
+        State.RUNNING: (State.DONE, State.FAILED, State.CANCELLED, State.DEAD, State.QUEUED, State.PAUSED),
+        State.PAUSED: (State.QUEUED, State.CANCELLED),
         State.FAILED: (State.QUEUED,),  # a person retries
         State.DEAD: (State.QUEUED,),
     }
@@ -132,6 +141,7 @@ class Job(Stateful):
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="jobs")
     round = models.ForeignKey(Round, null=True, on_delete=models.PROTECT, related_name="jobs")
     release = models.ForeignKey("curation.Release", null=True, on_delete=models.PROTECT, related_name="jobs")
+    plan = models.ForeignKey("curation.Plan", null=True, on_delete=models.PROTECT, related_name="jobs")
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     attempt = models.PositiveSmallIntegerField(default=0, help_text="only ever grows: results are fenced by it")
     tries = models.PositiveSmallIntegerField(default=0, help_text="attempts since a person last asked")
@@ -175,6 +185,12 @@ class Job(Stateful):
     def has_failed(self) -> bool:
         """It ended without its result, and a person may retry it."""
         return self.state in (self.State.FAILED, self.State.DEAD)
+
+    @property
+    def stopped_as(self) -> str:
+        """What it becomes where a person asked it to stop: paused with its round, else cancelled."""
+        paused = Round.objects.filter(pk=self.round_id, paused_at__isnull=False).exists()
+        return self.State.PAUSED if paused else self.State.CANCELLED
 
     @property
     def queue(self) -> str:
