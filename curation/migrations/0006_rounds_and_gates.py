@@ -8,117 +8,301 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('curation', '0004_guard_serving'),
+        ("curation", "0004_guard_serving"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='recipe',
-            name='note',
-            field=models.CharField(blank=True, help_text='what changed, and why', max_length=300),
+            model_name="recipe",
+            name="note",
+            field=models.CharField(blank=True, help_text="what changed, and why", max_length=300),
         ),
         migrations.AddField(
-            model_name='recipe',
-            name='parent',
-            field=models.ForeignKey(help_text='what it was made from', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='curation.recipe'),
+            model_name="recipe",
+            name="parent",
+            field=models.ForeignKey(
+                help_text="what it was made from",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="children",
+                to="curation.recipe",
+            ),
         ),
         migrations.AddField(
-            model_name='round',
-            name='from_recipe',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='curation.recipe'),
+            model_name="round",
+            name="from_recipe",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="rounds", to="curation.recipe"
+            ),
         ),
         migrations.AddField(
-            model_name='round',
-            name='paused_at',
-            field=models.DateTimeField(help_text='what runs for it stops, and goes on from there', null=True),
+            model_name="round",
+            name="paused_at",
+            field=models.DateTimeField(help_text="what runs for it stops, and goes on from there", null=True),
         ),
         migrations.AlterField(
-            model_name='job',
-            name='kind',
-            field=models.CharField(choices=[('generate', 'Generate'), ('filter', 'Filter'), ('auto-review', 'Auto Review'), ('train', 'Train'), ('evaluate', 'Evaluate'), ('attack', 'Attack'), ('release', 'Release'), ('prioritize', 'Prioritize'), ('rescore', 'Rescore'), ('agreement', 'Agreement'), ('export', 'Export'), ('preview', 'Preview'), ('measure', 'Measure')], max_length=12),
+            model_name="job",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("generate", "Generate"),
+                    ("filter", "Filter"),
+                    ("auto-review", "Auto Review"),
+                    ("train", "Train"),
+                    ("evaluate", "Evaluate"),
+                    ("attack", "Attack"),
+                    ("release", "Release"),
+                    ("prioritize", "Prioritize"),
+                    ("rescore", "Rescore"),
+                    ("agreement", "Agreement"),
+                    ("export", "Export"),
+                    ("preview", "Preview"),
+                    ("measure", "Measure"),
+                ],
+                max_length=12,
+            ),
         ),
         migrations.AlterField(
-            model_name='job',
-            name='state',
-            field=models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('dead', 'Dead'), ('paused', 'Paused')], default='queued', max_length=10),
+            model_name="job",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("queued", "Queued"),
+                    ("running", "Running"),
+                    ("done", "Done"),
+                    ("failed", "Failed"),
+                    ("cancelled", "Cancelled"),
+                    ("dead", "Dead"),
+                    ("paused", "Paused"),
+                ],
+                default="queued",
+                max_length=10,
+            ),
         ),
         migrations.CreateModel(
-            name='FrozenRows',
+            name="FrozenRows",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ids', django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), help_text='of the examples', size=None)),
-                ('unsafe', django.contrib.postgres.fields.ArrayField(base_field=models.BooleanField(), size=None)),
-                ('words', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveIntegerField(), help_text='length of each text', size=None)),
-                ('languages', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=8), size=None)),
-                ('categories', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=400), help_text='keys of a row, joined by a space', size=None)),
-                ('twins', django.contrib.postgres.fields.ArrayField(base_field=models.BooleanField(), help_text='harmless rows whose family holds an unsafe one', size=None)),
-                ('evaluation_set', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='columns', to='curation.evaluationset')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(), help_text="of the examples", size=None
+                    ),
+                ),
+                ("unsafe", django.contrib.postgres.fields.ArrayField(base_field=models.BooleanField(), size=None)),
+                (
+                    "words",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.PositiveIntegerField(), help_text="length of each text", size=None
+                    ),
+                ),
+                (
+                    "languages",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=8), size=None),
+                ),
+                (
+                    "categories",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=400),
+                        help_text="keys of a row, joined by a space",
+                        size=None,
+                    ),
+                ),
+                (
+                    "twins",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BooleanField(),
+                        help_text="harmless rows whose family holds an unsafe one",
+                        size=None,
+                    ),
+                ),
+                (
+                    "evaluation_set",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="columns", to="curation.evaluationset"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Plan',
+            name="Plan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('recipe', models.JSONField(default=dict)),
-                ('review', models.CharField(choices=[('people', 'People'), ('auto', 'Auto')], default='people', max_length=8)),
-                ('machine_price', models.FloatField(default=0.0, help_text='of an hour of the machine', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100000)])),
-                ('person_price', models.FloatField(default=0.0, help_text='of an hour of a reviewer', validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(100000)])),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('from_recipe', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='curation.recipe')),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='plans', to='curation.project')),
-                ('round', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='plans', to='curation.round')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("recipe", models.JSONField(default=dict)),
+                (
+                    "review",
+                    models.CharField(choices=[("people", "People"), ("auto", "Auto")], default="people", max_length=8),
+                ),
+                (
+                    "machine_price",
+                    models.FloatField(
+                        default=0.0,
+                        help_text="of an hour of the machine",
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100000),
+                        ],
+                    ),
+                ),
+                (
+                    "person_price",
+                    models.FloatField(
+                        default=0.0,
+                        help_text="of an hour of a reviewer",
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(100000),
+                        ],
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "from_recipe",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="curation.recipe"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="plans", to="curation.project"
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="plans",
+                        to="curation.round",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddField(
-            model_name='job',
-            name='plan',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='jobs', to='curation.plan'),
+            model_name="job",
+            name="plan",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="jobs", to="curation.plan"
+            ),
         ),
         migrations.CreateModel(
-            name='PromotionRules',
+            name="PromotionRules",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('check_sets', models.BooleanField(default=True)),
-                ('sets_loss', models.FloatField(default=0.01, help_text='average precision that it may lose', validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('check_twins', models.BooleanField(default=True)),
-                ('twins_gain', models.FloatField(default=0.02, help_text='more safe twins that it may block', validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('check_recall', models.BooleanField(default=True)),
-                ('recall_loss', models.FloatField(default=0.02, help_text='recall at 1 % that it may lose', validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('changed_at', models.DateTimeField(auto_now=True)),
-                ('changed_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('project', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='promotion_rules', to='curation.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("check_sets", models.BooleanField(default=True)),
+                (
+                    "sets_loss",
+                    models.FloatField(
+                        default=0.01,
+                        help_text="average precision that it may lose",
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                ("check_twins", models.BooleanField(default=True)),
+                (
+                    "twins_gain",
+                    models.FloatField(
+                        default=0.02,
+                        help_text="more safe twins that it may block",
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                ("check_recall", models.BooleanField(default=True)),
+                (
+                    "recall_loss",
+                    models.FloatField(
+                        default=0.02,
+                        help_text="recall at 1 % that it may lose",
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                ("changed_at", models.DateTimeField(auto_now=True)),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "project",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="promotion_rules",
+                        to="curation.project",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RowScores',
+            name="RowScores",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('values', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), size=None)),
-                ('evaluation', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='curation.evaluation')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("values", django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), size=None)),
+                (
+                    "evaluation",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="scores", to="curation.evaluation"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Sample',
+            name="Sample",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('stage', models.CharField(max_length=60)),
-                ('text', models.TextField()),
-                ('label', models.CharField(choices=[('safe', 'Safe'), ('unsafe', 'Unsafe')], max_length=6)),
-                ('categories', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), default=list, size=None)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='samples', to='curation.job')),
-                ('parent', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='curation.example')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("stage", models.CharField(max_length=60)),
+                ("text", models.TextField()),
+                ("label", models.CharField(choices=[("safe", "Safe"), ("unsafe", "Unsafe")], max_length=6)),
+                (
+                    "categories",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=60), default=list, size=None
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="samples", to="curation.job"
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="curation.example"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['job', 'number'],
-                'constraints': [models.UniqueConstraint(fields=('job', 'number'), name='sample_once')],
+                "ordering": ["job", "number"],
+                "constraints": [models.UniqueConstraint(fields=("job", "number"), name="sample_once")],
             },
         ),
     ]

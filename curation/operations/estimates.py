@@ -121,7 +121,9 @@ def _asked(job: Job, what: str = "asked") -> int:
 
 
 def _writing(plan: Plan, drafts: int) -> Line:
-    jobs = [job for job in _done(plan, Job.Kind.GENERATE, Job.Kind.PREVIEW) if _same(job, plan, "generate", "generator")]
+    jobs = [
+        job for job in _done(plan, Job.Kind.GENERATE, Job.Kind.PREVIEW) if _same(job, plan, "generate", "generator")
+    ]
     whole = [job for job in jobs if job.kind == Job.Kind.GENERATE] or jobs
     rates = [job.metrics.get("result", {}).get("seconds", 0) / asked for job in whole if (asked := _asked(job))]
     source = "preview" if whole and whole[0].kind == Job.Kind.PREVIEW else "writing by this generator"

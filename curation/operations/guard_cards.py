@@ -12,9 +12,9 @@ FIGURES = (
     ("average_precision", "Average precision"), ("f1", "F1 at its threshold"), ("recall", "Harm found"),
     ("fpr", "Harmless blocked"), ("recall_at_fpr_5", "Harm found at 5 % false alarms"), ("ece", "Calibration error"),
 )  # fmt: skip
-LIMITS = """A guard answers for texts like those it was trained on. It is one layer: it misses harm that is new to it and
-blocks some harmless texts. Look at its figures per category before you rely on one, keep people in the loop for what it
-is not sure of, and measure it on your own traffic before you trust a figure from here."""
+LIMITS = """A guard answers for texts like those it was trained on. It is one layer: it misses harm that is new to it
+and blocks some harmless texts. Look at its figures per category before you rely on one, keep people in the loop for
+what it is not sure of, and measure it on your own traffic before you trust a figure from here."""
 
 
 def card(guard: Guard) -> str:

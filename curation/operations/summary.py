@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import Any
 
-from django.db.models import Count, F, FloatField, Func, Q, QuerySet, Sum
+from django.db.models import CharField, Count, F, FloatField, Func, Q, QuerySet, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Extract
 
@@ -135,7 +135,11 @@ def kept_by(round: Round) -> list[dict[str, Any]]:
     looked = round.examples.exclude(state=Example.State.NEW)
     tables = []
     for title, field in (("stage", "stage"), ("category", "category"), ("language", "language")):
-        rows = looked.annotate(category=Func(F("proposed_categories"), function="unnest")) if field == "category" else looked
+        rows = (
+            looked.annotate(category=Func(F("proposed_categories"), function="unnest", output_field=CharField()))
+            if field == "category"
+            else looked
+        )
         counted = rows.values(name=F(field)).annotate(
             made=Count("pk"), kept=Count("pk", filter=~Q(state=Example.State.FILTERED)),
             accepted=Count("pk", filter=Q(state=Example.State.ACCEPTED)),

@@ -74,6 +74,7 @@ def detail(request: access.UserRequest, project: Project, number: int) -> HttpRe
     sets = list(project.evaluation_sets.order_by("-pk"))
     one = _set(request, sets, guard.round.evaluation_set)
     measured, active = scored.of(guard, one), guards.active_of(project)
+    held = guards.checks(guard)
     points = [
         (float(row["epoch"]), float(row["validation_average_precision"])) for row in guard.metrics.get("history", [])
     ]
@@ -81,7 +82,8 @@ def detail(request: access.UserRequest, project: Project, number: int) -> HttpRe
     context = {
         "project": project, "guard": guard, "metrics": guard.metrics_on(one) or {}, "names": project.category_names(),
         "before": latest_figures(guard.parent, guard), "moves": guard.moves(), "curve": curve, "sets": sets, "one": one,
-        "checks": (held := guards.checks(guard)), "checks_broken": any(check.passed is False for check in held), "reason": ReasonForm(), "measured": measured, "active": active,
+        "checks": held, "checks_broken": any(check.passed is False for check in held),
+        "reason": ReasonForm(), "measured": measured, "active": active,
         "others": project.guards.exclude(pk=guard.pk).order_by("-number"),
         **_sides(measured, project), **_threshold(request, measured),
     }  # fmt: skip

@@ -63,7 +63,9 @@ def of_guards(measured: Sequence[Scored]) -> list[Plot]:
 def _bands(one: Scored, tone: str) -> dict[str, Any]:
     bands = curves.reliability(one.scores, one.labels)
     spans = [[band["mean"], *band["share"].span] for band in bands]
-    return _series(str(one.guard), [(band["mean"], band["share"].value) for band in bands], tone, dots=True, spans=spans)
+    return _series(
+        str(one.guard), [(band["mean"], band["share"].value) for band in bands], tone, dots=True, spans=spans
+    )
 
 
 def history(title: str, job_kind: str, points: Sequence[tuple[float, float]], unit: str = "step") -> Plot:
