@@ -11,11 +11,11 @@ from typing import Any
 
 from django import forms
 
-from classifier.config import BOUNDS
+from classifier.config import BOUNDS, TrainSettings
 from curation.models import Plan, Project
 from curation.models.example import Label
 from curation.operations import plans, recipes
-from curation.operations.recipes import MOST_COPIES, MOST_SEEDS, MOST_WANTED, TrainSettings
+from curation.operations.recipes import MOST_COPIES, MOST_SEEDS, MOST_WANTED
 from pipeline.registry import Registry
 
 COMMENT = re.compile(r"^ {4}(\w+)\s*:[^#\n]*#\s*(.+)$", re.MULTILINE)

@@ -189,7 +189,7 @@ class Job(Stateful):
     @property
     def stopped_as(self) -> str:
         """What it becomes where a person asked it to stop: paused with its round, else cancelled."""
-        paused = Round.objects.filter(pk=self.round_id, paused_at__isnull=False).exists()
+        paused = Round.objects.filter(jobs=self, paused_at__isnull=False).exists()
         return self.State.PAUSED if paused else self.State.CANCELLED
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from classifier.config import TrainSettings
 from curation.models import Evaluation, EvaluationSet, Job, Plan, Verdict
 from curation.operations import plans, recipes, rounds
 from pipeline.records import Example
@@ -156,7 +157,8 @@ def _kept(plan: Plan) -> float:
 
 def _reviewing(plan: Plan, kept: int) -> Line:
     counted = Verdict.objects.counted().filter(example__project=plan.project).exclude(seconds=None).order_by("-pk")
-    times = [active or seconds for active, seconds in counted.values_list("active_seconds", "seconds")[:VERDICTS]]
+    pairs = counted.values_list("active_seconds", "seconds")[:VERDICTS]
+    times = [float(active or seconds or 0) for active, seconds in pairs]
     places = kept * (1 if plan.project.review_rules.one_decides else plan.project.review_rules.overlap)
     if not times:
         return Line("Review", places, "verdicts", None, None, None, "nobody judged here yet", by_people=True)
@@ -167,11 +169,11 @@ def _reviewing(plan: Plan, kept: int) -> Line:
 
 
 def _training(plan: Plan, kept: int) -> Line:
-    settings = {**recipes.defaults(recipes.TrainSettings), **(plan.recipe.get("train") or {})}
+    settings = {**recipes.defaults(TrainSettings), **(plan.recipe.get("train") or {})}
     rows = plan.project.examples.trainable().count() + kept
     rates = []
     for guard in plan.project.guards.select_related("job").order_by("-pk")[:RECENT]:
-        used = {**recipes.defaults(recipes.TrainSettings), **guard.settings.get("settings", {})}
+        used = {**recipes.defaults(TrainSettings), **guard.settings.get("settings", {})}
         passes = guard.dataset_rows * used["epochs"]
         if used["backbone"] == settings["backbone"] and passes:
             rates.append(_spent(guard.job) / passes)

@@ -159,11 +159,9 @@ def kinds(stage: type) -> dict[str, Any]:
 
 def defaults(stage: type) -> dict[str, Any]:
     """What each setting is where nobody says otherwise."""
-    return {
-        one.name: one.default if one.default is not MISSING else one.default_factory()  # type: ignore[misc]
-        for one in fields(stage)
-        if one.default is not MISSING or one.default_factory is not MISSING
-    }
+    found = {one.name: one.default for one in fields(stage) if one.default is not MISSING}
+    made = {one.name: one.default_factory() for one in fields(stage) if one.default_factory is not MISSING}
+    return {**found, **made}
 
 
 def _check_kinds(where: str, stage: type, given: Mapping[str, Any]) -> None:

@@ -153,7 +153,8 @@ def kept_by(round: Round) -> list[dict[str, Any]]:
 def reasons(round: Round, most: int = 8) -> list[dict[str, Any]]:
     """Why people rejected, the most frequent first. Reasons are the desk's short ones, never text of examples."""
     said = Verdict.objects.current().by_people().filter(example__round=round, decision=Verdict.Decision.REJECT)
-    return list(said.exclude(reason="").values("reason").annotate(count=Count("pk")).order_by("-count")[:most])
+    counted = said.exclude(reason="").values("reason").annotate(count=Count("pk")).order_by("-count")
+    return [dict(row) for row in counted[:most]]
 
 
 def reward_deciles(round: Round) -> list[dict[str, Any]]:
