@@ -113,6 +113,11 @@ class RecipeForm:
             copies = int(typed) if re.fullmatch(r"\d{1,4}", typed) else 1
         return Card(kind, key, registry.help(key), used, copies if MANY.get(kind) == "generate" else None, form)
 
+    @property
+    def attacks(self) -> bool:
+        """Whether a method of attack is chosen."""
+        return any(card.used for card in self.method)
+
     def train_fields(self) -> tuple[list[forms.BoundField], list[forms.BoundField]]:
         """Those that one sets often, and the rest."""
         return [self.train[name] for name in FIRST], [field for field in self.train if field.name not in FIRST]

@@ -6,8 +6,8 @@ const short = (value) => (Math.abs(value) >= 1000 ? value.toLocaleString() : Str
 
 function axis(said, atBottom) {
   return {
-    type: "value", min: said.min ?? (atBottom ? "dataMin" : "dataMin"), max: said.max ?? "dataMax", name: said.name,
-    nameLocation: atBottom ? "middle" : "end", nameGap: atBottom ? 28 : 12, splitNumber: 4,
+    type: "value", min: said.min ?? "dataMin", max: said.max ?? "dataMax", name: said.name,
+    nameLocation: atBottom ? "middle" : "end", nameGap: atBottom ? 28 : 12, splitNumber: 5, interval: said.percent && said.max ? said.max / 5 : undefined,
     nameTextStyle: { color: css("ink-soft"), align: atBottom ? "center" : "left" },
     axisLine: { show: atBottom, lineStyle: { color: css("line") } }, axisTick: { show: false },
     axisLabel: { color: css("ink-soft"), hideOverlap: true, formatter: said.percent ? percent : short },
