@@ -102,11 +102,11 @@ def _spent(job: Job) -> float:
 
 def _line(step: str, work: int, unit: str, rates: Sequence[float], source: str) -> Line:
     """Work times seconds a unit, at the fastest, the median and the slowest rate seen."""
-    known = sorted(rate for rate in rates if rate > 0)[:RECENT]
+    known = sorted([rate for rate in rates if rate > 0][:RECENT])  # rates come newest first
     if not known:
         return Line(step, work, unit, None, None, None, f"no {source} was measured yet")
     low, middle, high = known[0], statistics.median(known), known[-1]
-    basis = f"{len(known)} earlier {source}{'s' if len(known) > 1 else ''}, {middle:.3g} s a unit"
+    basis = f"{source}, {'once' if len(known) == 1 else f'{len(known)} times'} before: {middle:.3g} s each"
     return Line(step, work, unit, work * low, work * middle, work * high, basis)
 
 

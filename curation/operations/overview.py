@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,12 @@ def rounds_table(project: Project) -> list[dict[str, Any]]:
         rejected=Count("examples", filter=Q(examples__state=state.REJECTED)),
     )  # fmt: skip
     rows = counted.select_related("guard").order_by("-number")[:SHOWN]
-    return [{"round": row, "keep": (row.made - row.dropped) / row.made if row.made else None} for row in rows]
+    return [{"round": row, "keep": _kept(vars(row))} for row in rows]
+
+
+def _kept(counted: Mapping[str, Any]) -> float | None:
+    made: int = counted["made"]
+    return (made - counted["dropped"]) / made if made else None
 
 
 def guards_table(project: Project) -> list[dict[str, Any]]:
