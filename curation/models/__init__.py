@@ -4,9 +4,10 @@ from curation.models.adjudication import Adjudication
 from curation.models.audit import AuditEntry, Move
 from curation.models.example import Example, Finding
 from curation.models.gold import ExamAttempt, GoldQuestion, Standing
-from curation.models.guard import Evaluation, EvaluationSet, Guard
+from curation.models.guard import Evaluation, EvaluationSet, FrozenRows, Guard, PromotionRules, RowScores
 from curation.models.imported import Import, SavedView, Vector
 from curation.models.job import Job
+from curation.models.plan import Plan, Sample
 from curation.models.policy import Category, Policy, PolicyVersion
 from curation.models.preferences import OptOut, Preferences
 from curation.models.project import Membership, Project
@@ -35,6 +36,7 @@ __all__ = [
     "Example",
     "Finding",
     "Flag",
+    "FrozenRows",
     "GoldQuestion",
     "Guard",
     "IllegalMove",
@@ -45,16 +47,20 @@ __all__ = [
     "Move",
     "OptOut",
     "PersonalToken",
+    "Plan",
     "Policy",
     "PolicyVersion",
     "Preferences",
     "Project",
+    "PromotionRules",
     "Purpose",
     "Recipe",
     "Release",
     "ReviewRules",
     "Revision",
     "Round",
+    "RowScores",
+    "Sample",
     "SavedView",
     "Standing",
     "Stateful",

@@ -1,9 +1,12 @@
-"""Guards, the frozen sets they are measured on, and the measurements."""
+"""Guards, the frozen sets they are measured on, the measurements, and the rules for going live."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -30,6 +33,24 @@ class EvaluationSet(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.rows} rows)"
+
+
+class FrozenRows(models.Model):
+    """What the rows of a frozen set are, column by column in the order of its file: for curves, slices and gates.
+
+    Texts are not in it. They stand in the file, and in the examples that the ids name.
+    """
+
+    evaluation_set = models.OneToOneField(EvaluationSet, on_delete=models.CASCADE, related_name="columns")
+    ids = ArrayField(models.BigIntegerField(), help_text="of the examples")
+    unsafe = ArrayField(models.BooleanField())
+    words = ArrayField(models.PositiveIntegerField(), help_text="length of each text")
+    languages = ArrayField(models.CharField(max_length=8))
+    categories = ArrayField(models.CharField(max_length=400), help_text="keys of a row, joined by a space")
+    twins = ArrayField(models.BooleanField(), help_text="harmless rows whose family holds an unsafe one")
+
+    def __str__(self) -> str:
+        return f"rows of {self.evaluation_set}"
 
 
 class GuardQuerySet(StatefulQuerySet["Guard"]):
@@ -121,3 +142,33 @@ class Evaluation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.guard} on {self.evaluation_set}"
+
+
+class RowScores(models.Model):
+    """The probability of unsafe that a guard gave each row of a frozen set, in the order of its file."""
+
+    evaluation = models.OneToOneField(Evaluation, on_delete=models.CASCADE, related_name="scores")
+    values = ArrayField(models.FloatField())
+
+    def __str__(self) -> str:
+        return f"scores of {self.evaluation}"
+
+
+SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
+
+
+class PromotionRules(models.Model):
+    """What a guard must hold to go live without a person's written reason. A lead sets them; ours are the defaults."""
+
+    project = models.OneToOneField(Project, on_delete=models.PROTECT, related_name="promotion_rules")
+    check_sets = models.BooleanField(default=True)
+    sets_loss = models.FloatField(default=0.01, validators=SHARE, help_text="average precision that it may lose")
+    check_twins = models.BooleanField(default=True)
+    twins_gain = models.FloatField(default=0.02, validators=SHARE, help_text="more safe twins that it may block")
+    check_recall = models.BooleanField(default=True)
+    recall_loss = models.FloatField(default=0.02, validators=SHARE, help_text="recall at 1 % that it may lose")
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"promotion rules of {self.project}"

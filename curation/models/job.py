@@ -22,6 +22,7 @@ from curation.models.states import Stateful, StatefulQuerySet
 
 if TYPE_CHECKING:
     from curation.models.imported import Import
+    from curation.models.plan import Plan
     from curation.models.release import Release
 
 MAX_ATTEMPTS = 3
@@ -55,6 +56,7 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         round: Round | None = None,
         release: Release | None = None,
         source: Import | None = None,
+        plan: Plan | None = None,
         by: User | None = None,
     ) -> Job:
         """Insert a job in the transaction that wants the work, and ring the bell when that commits.
@@ -63,12 +65,13 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         """
         subject = round.subject if round else f"release:{release.pk}" if release else f"project:{project.pk}"
         subject = source.subject if source else subject
+        subject = plan.subject if plan else subject
         job, created = self.get_or_create(
             dedupe_key=f"{kind}:{subject}",
             state__in=Job.LIVE,
             defaults={
                 "kind": kind, "project": project, "round": round, "release": release, "source": source,
-                "created_by": by, "state": Job.State.QUEUED,
+                "plan": plan, "created_by": by, "state": Job.State.QUEUED,
             },
         )  # fmt: skip
         if created:
@@ -106,6 +109,8 @@ class Job(Stateful):
         EXPORT = "export"
         CHECK = "check"  # an import that stores nothing
         IMPORT = "import"
+        PREVIEW = "preview"  # a few texts by a recipe that no round has yet
+        MEASURE = "measure"  # every guard on every frozen set
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -114,6 +119,7 @@ class Job(Stateful):
         FAILED = "failed"
         CANCELLED = "cancelled"
         DEAD = "dead"
+        PAUSED = "paused"  # a person stopped it, and it goes on from what it finished
 
     LIVE = (State.QUEUED, State.RUNNING)
     COMPUTE = (
@@ -125,10 +131,13 @@ class Job(Stateful):
         Kind.PRIORITIZE,
         Kind.RESCORE,
         Kind.EXPORT,
+        Kind.PREVIEW,
+        Kind.MEASURE,
     )  # one at a time per device
     MOVES = {
-        State.QUEUED: (State.RUNNING, State.CANCELLED),
-        State.RUNNING: (State.DONE, State.FAILED, State.CANCELLED, State.DEAD, State.QUEUED),
+        State.QUEUED: (State.RUNNING, State.CANCELLED, State.PAUSED),
+        State.RUNNING: (State.DONE, State.FAILED, State.CANCELLED, State.DEAD, State.QUEUED, State.PAUSED),
+        State.PAUSED: (State.QUEUED, State.CANCELLED),
         State.FAILED: (State.QUEUED,),  # a person retries
         State.DEAD: (State.QUEUED,),
     }
@@ -138,6 +147,7 @@ class Job(Stateful):
     round = models.ForeignKey(Round, null=True, on_delete=models.PROTECT, related_name="jobs")
     release = models.ForeignKey("curation.Release", null=True, on_delete=models.PROTECT, related_name="jobs")
     source = models.ForeignKey("curation.Import", null=True, on_delete=models.PROTECT, related_name="jobs")
+    plan = models.ForeignKey("curation.Plan", null=True, on_delete=models.PROTECT, related_name="jobs")
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     attempt = models.PositiveSmallIntegerField(default=0, help_text="only ever grows: results are fenced by it")
     tries = models.PositiveSmallIntegerField(default=0, help_text="attempts since a person last asked")
@@ -181,6 +191,12 @@ class Job(Stateful):
     def has_failed(self) -> bool:
         """It ended without its result, and a person may retry it."""
         return self.state in (self.State.FAILED, self.State.DEAD)
+
+    @property
+    def stopped_as(self) -> str:
+        """What it becomes where a person asked it to stop: paused with its round, else cancelled."""
+        paused = Round.objects.filter(jobs=self, paused_at__isnull=False).exists()
+        return self.State.PAUSED if paused else self.State.CANCELLED
 
     @property
     def queue(self) -> str:

@@ -24,6 +24,10 @@ class Recipe(models.Model):
     name = models.CharField(max_length=80)
     version = models.PositiveIntegerField(default=1)
     body = models.JSONField()
+    parent = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="children", help_text="what it was made from"
+    )
+    note = models.CharField(max_length=300, blank=True, help_text="what changed, and why")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -82,6 +86,8 @@ class Round(Stateful):
     number = models.PositiveIntegerField()
     state = models.CharField(max_length=12, choices=State.choices, default=State.DRAFT)
     recipe = models.JSONField(default=dict, help_text="this round's own copy of the settings of every stage")
+    from_recipe = models.ForeignKey(Recipe, null=True, on_delete=models.PROTECT, related_name="rounds")
+    paused_at = models.DateTimeField(null=True, help_text="what runs for it stops, and goes on from there")
     review = models.CharField(max_length=8, choices=Review.choices, default=Review.PEOPLE)
     evaluation_set = models.ForeignKey(
         "curation.EvaluationSet", null=True, on_delete=models.PROTECT, related_name="rounds",

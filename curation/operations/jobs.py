@@ -8,12 +8,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection, transaction
+from django.db.models import F
 
 from classifier.runfolder import RunFolder
 from curation import runner
@@ -108,13 +110,27 @@ class Attempt:
         )
 
     def run(
-        self, program: list[str], request: Mapping[str, Any], files: Mapping[str, list[dict[str, Any]]], part: str = ""
+        self,
+        program: list[str],
+        request: Mapping[str, Any],
+        files: Mapping[str, list[dict[str, Any]]],
+        part: str = "",
+        look: Callable[[RunFolder], None] | None = None,
     ) -> RunFolder:
-        """Run a program on the job's folder, or a part of it; what an earlier attempt finished is not done again."""
+        """Run a program on the job's folder, or a part of it; what an earlier attempt finished is not done again.
+
+        `look` is called after each line of progress, to see what the program wrote so far.
+        """
         folder = RunFolder(self.folder / part)
         runner.prepare(folder.path, request, files)
+
+        def hear(line: Mapping[str, Any]) -> None:
+            self._hear(line)
+            if look is not None:
+                look(folder)
+
         try:
-            runner.run(program, folder.path, on_line=self._hear, keep_going=self.keep_going)
+            runner.run(program, folder.path, on_line=hear, keep_going=self.keep_going)
         except runner.Interrupted:
             self.check()
             raise
@@ -157,7 +173,7 @@ def _attempt(attempt: Attempt, stage: Callable[[Attempt], None]) -> None:
     try:
         stage(attempt)
     except Stopped:
-        job.finish(Job.State.CANCELLED)
+        job.finish(job.stopped_as)
     except Refused as no:
         job.finish(Job.State.FAILED, error=no.message, remedy=no.remedy)
     except runner.ProgramFailed as failure:
@@ -166,7 +182,7 @@ def _attempt(attempt: Attempt, stage: Callable[[Attempt], None]) -> None:
         job.again(str(death))
     except Fenced:
         if Job.objects.filter(pk=job.pk, cancel_requested=True).exists():
-            job.finish(Job.State.CANCELLED)
+            job.finish(job.stopped_as)
         else:
             raise
     except OSError as error:
@@ -189,8 +205,35 @@ def cancel(job: Job, *, by: Any = None) -> None:
     """Cancel a job: at once where it waits, at its next heartbeat where it runs."""
     with transaction.atomic():
         Job.objects.filter(pk=job.pk).live().update(cancel_requested=True)
-        if Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(state=Job.State.CANCELLED):
-            job.record(Job.State.QUEUED, Job.State.CANCELLED, by=by)
+        _stop(job, Job.State.CANCELLED, by, Job.State.QUEUED, Job.State.PAUSED)
+
+
+def _stop(job: Job, new: str, by: Any, *waiting: str) -> None:
+    """End a job at once where nobody works on it."""
+    for old in waiting:
+        if Job.objects.filter(pk=job.pk, state=old).update(state=new):
+            job.record(old, new, by=by)
+            return
+
+
+def pause(job: Job, *, by: Any = None) -> None:
+    """Stop a job of a paused round: at once where it waits, at its next heartbeat where it runs."""
+    with transaction.atomic():
+        Job.objects.filter(pk=job.pk).live().update(cancel_requested=True)
+        _stop(job, Job.State.PAUSED, by, Job.State.QUEUED)
+
+
+def resume(job: Job, away: timedelta, *, by: Any = None) -> None:
+    """Queue a paused job again, or take the request to stop back; `away` is no time of its work."""
+    with transaction.atomic():
+        Job.objects.filter(pk=job.pk).update(cancel_requested=False)
+        changed = Job.objects.filter(pk=job.pk, state=Job.State.PAUSED).update(
+            state=Job.State.QUEUED, tries=0, ended_at=None, started_at=F("started_at") + away,
+            message="Waiting for a worker",
+        )  # fmt: skip
+        if changed:
+            job.record(Job.State.PAUSED, Job.State.QUEUED, "resumed", by=by)
+            transaction.on_commit(job.ring)
 
 
 def retry(job: Job, *, by: Any = None) -> None:
@@ -224,7 +267,7 @@ def reconcile() -> dict[str, int]:
 def _bury_or_requeue(job: Job) -> None:
     try:
         if job.cancel_requested:
-            job.finish(Job.State.CANCELLED)
+            job.finish(job.stopped_as)
         else:
             job.again(f"The worker {job.worker} went silent.")
     except Fenced:

@@ -22,6 +22,7 @@ KINDS = {
     Round.State.EVALUATING: Job.Kind.EVALUATE,
     Round.State.ATTACKING: Job.Kind.ATTACK,
 }
+WRITERS = ("augmenters", "paraphrasers")  # the stages of a recipe that write texts
 
 
 def start(
@@ -39,10 +40,10 @@ def start(
         draft = next_draft(project)
         draft.evaluation_set = evaluation.freeze(project)
         draft.recipe, draft.review, draft.started_by = body, review, by
+        draft.from_recipe = recipes.remember(project, body, by)
         draft.guard_before = project.guards.filter(state=Guard.State.ACTIVE).first()
         draft.started_at = timezone.now()
         draft.save()
-        recipes.remember(project, body, by)
         draft.move_to(_first_state(draft), by=by)
         _enqueue(draft, by)
     return draft
@@ -119,7 +120,8 @@ def cancel(round: Round, by: User | None) -> None:
         round = Round.objects.select_for_update().get(pk=round.pk)
         if round.state in Round.ENDED:
             raise Refused(f"{round} is {round.state} already.")
-        for job in round.jobs.live():
+        Round.objects.filter(pk=round.pk).update(paused_at=None)  # what still stops for the pause ends as cancelled
+        for job in round.jobs.filter(state__in=[*Job.LIVE, Job.State.PAUSED]):
             jobs.cancel(job, by=by)
         advance(round, Round.State.CANCELLED, by=by)
 
@@ -133,4 +135,39 @@ def retry(round: Round, by: User | None) -> None:
     job = round.current_job
     if job is None or not round.is_open:
         raise Refused(f"{round} is {round.state}; there is nothing to retry.")
-    jobs.retry(job, by=by)
+    with transaction.atomic():
+        Round.objects.filter(pk=round.pk).update(paused_at=None)
+        jobs.retry(job, by=by)
+
+
+def pause(round: Round, by: User | None) -> None:
+    """Stop what runs for a round, so that the machine is free; `resume` goes on from what is finished.
+
+    Raises:
+        Refused: nothing runs, or it is paused already.
+    """
+    with transaction.atomic():
+        round = Round.objects.select_for_update().get(pk=round.pk)
+        job = round.current_job
+        if round.paused_at or job is None or not job.is_live:
+            found = "paused already" if round.paused_at else f"{round.state}, and nothing runs for it"
+            raise Refused(f"Only a round that a machine works on can be paused; {round} is {found}.")
+        Round.objects.filter(pk=round.pk).update(paused_at=timezone.now())
+        jobs.pause(job, by=by)
+
+
+def resume(round: Round, by: User | None) -> None:
+    """Go on with a paused round.
+
+    Raises:
+        Refused: it is not paused, or what runs for it has not stopped yet.
+    """
+    with transaction.atomic():
+        round = Round.objects.select_for_update().get(pk=round.pk)
+        job = round.current_job
+        if round.paused_at is None or job is None:
+            raise Refused(f"{round} is not paused.", "Load the page again.")
+        if job.state == Job.State.RUNNING:
+            raise Refused(f"{round} is still stopping.", "Wait a few seconds, then resume it.")
+        Round.objects.filter(pk=round.pk).update(paused_at=None)
+        jobs.resume(job, timezone.now() - round.paused_at, by=by)

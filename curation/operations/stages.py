@@ -18,9 +18,20 @@ from django.db.models import F
 
 from classifier.artifacts import publish
 from classifier.runfolder import RunFolder, digest_rows
-from curation.models import Evaluation, Example, Finding, Guard, Job, Lease, Round, Verdict
+from curation.models import Example, Finding, Guard, Job, Lease, Round, Verdict
 from curation.models.example import Label
-from curation.operations import Refused, agreement, evaluation, guards, intake, priority, releases, rounds, serving
+from curation.operations import (
+    Refused,
+    agreement,
+    guards,
+    intake,
+    measuring,
+    plans,
+    priority,
+    releases,
+    rounds,
+    serving,
+)
 from curation.operations.jobs import Attempt, finish
 
 CHUNK = 1000  # rows a statement
@@ -41,9 +52,12 @@ def generate(attempt: Attempt) -> None:
     round = _round(attempt)
     recipe = round.settings_for("generate")
     request = {"settings": {**recipe, "seed": round.pk, "forbidden_categories": _forbidden(round)}}
-    folder = attempt.run(["pipeline", "generate"], request, {"input.parquet": _seeds(round, recipe.get("seeds", 0))})
+    seeds = _seeds(round, recipe.get("seeds", 0), recipe.get("source"))
+    watch = plans.Watch(attempt.job)
+    folder = attempt.run(["pipeline", "generate"], request, {"input.parquet": seeds}, look=watch)
     with transaction.atomic():
         attempt.job.fence()
+        attempt.job.samples.all().delete()  # they are candidates from now on
         _store_drafts(attempt, folder, round)
         _end(attempt, folder)
         rounds.advance(round, Round.State.FILTERING)
@@ -53,12 +67,9 @@ def _forbidden(round: Round) -> list[str]:
     return round.project.policy_version.forbidden_keys()
 
 
-def _seeds(round: Round, wanted: int) -> list[dict[str, Any]]:
+def _seeds(round: Round, wanted: int, source: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The seeds to write from: all, or as many as wanted, other ones in each round; label and twin side by side."""
-    origins = [Example.Origin.SEED, Example.Origin.HUMAN]
-    usable = round.project.examples.trainable().filter(origin__in=origins)
-    allowed = usable.exclude(categories__overlap=_forbidden(round)).order_by("pk")
-    rows = [example.to_row() for example in allowed]
+    rows = [example.to_row() for example in plans.usable(round.project, source)]
     if not wanted or wanted >= len(rows):
         return rows
     families: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -235,38 +246,25 @@ def _code_revision() -> str:
 
 
 def evaluate(attempt: Attempt) -> None:
-    """Measure the new guard, and the one before it, on the set that was frozen when the round started."""
+    """Measure the new guard, and the one before it, on the set that was frozen when the round started and on those of
+    earlier rounds: what was learnt once must not be lost."""
     round = _round(attempt)
-    frozen = round.evaluation_set
-    assert frozen is not None
-    measured = {guard: _measure(attempt, guard) for guard in _unmeasured(round)}
+    assert round.evaluation_set is not None
+    pair = [guard for guard in (round.guard_before, round.guard) if guard is not None]
+    found = measuring.measure(attempt, measuring.missing(pair, measuring.sets_up_to(round)))
     with transaction.atomic():
         attempt.job.fence()
-        for guard, metrics in measured.items():
-            Evaluation.objects.create(guard=guard, evaluation_set=frozen, job=attempt.job, metrics=metrics)
+        measuring.store(attempt.job, found)
         round.guard.move_to(Guard.State.EVALUATED)
         _promote(round)
         finish(attempt)
         rounds.advance(round, Round.State.ATTACKING if round.settings_for("attack") else Round.State.CLOSED)
 
 
-def _unmeasured(round: Round) -> list[Guard]:
-    pair = [guard for guard in (round.guard_before, round.guard) if guard is not None]
-    return [guard for guard in pair if guard.metrics_on(round.evaluation_set) is None]
-
-
-def _measure(attempt: Attempt, guard: Guard) -> dict[str, Any]:
-    frozen = _round(attempt).evaluation_set
-    assert frozen is not None
-    request = {"settings": {"model": str(settings.ARTIFACTS_DIR / guard.path)}}
-    rows = evaluation.read(frozen)
-    return _metrics(attempt.run(["classifier", "evaluate"], request, {"input.parquet": rows}, f"guard-{guard.number}"))
-
-
 def _promote(round: Round) -> None:
     """A first guard goes live; a later one by itself only in an automatic round, and only when it is better."""
     guard, before = round.guard, round.guard_before
-    if before is None or (round.review == Round.Review.AUTO and guards.is_better(guard, before)):
+    if before is None or (round.review == Round.Review.AUTO and guards.may_replace(guard, before)):
         guards.promote(guard, None, note="first guard" if before is None else "better on the frozen set")
     else:
         guard.move_to(Guard.State.CANDIDATE)
@@ -313,4 +311,6 @@ WORK: dict[Job.Kind, Callable[[Attempt], None]] = {
     Job.Kind.IMPORT: intake.bring,
     Job.Kind.PRIORITIZE: priority.score,
     Job.Kind.RESCORE: priority.rescore,
+    Job.Kind.PREVIEW: plans.preview,
+    Job.Kind.MEASURE: measuring.measure_all,
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import pairwise
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
-from django.db.models.functions import Extract
+from django.db.models import CharField, Count, F, FloatField, Func, Q, QuerySet, Sum
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Extract
 
 from curation.models import Example, Guard, Job, Round, Verdict
 
@@ -123,3 +125,60 @@ def seconds(round: Round) -> dict[str, float]:
     for row in rows:
         spent[row["kind"]] += float(row["spent"] or 0)
     return {kind: round_to(value) for kind, value in spent.items()}
+
+
+# Figures of the round's page
+
+
+def kept_by(round: Round) -> list[dict[str, Any]]:
+    """How many candidates the filters kept and people accepted: by stage, by category, by language."""
+    looked = round.examples.exclude(state=Example.State.NEW)
+    tables = []
+    for title, field in (("stage", "stage"), ("category", "category"), ("language", "language")):
+        rows = (
+            looked.annotate(category=Func(F("proposed_categories"), function="unnest", output_field=CharField()))
+            if field == "category"
+            else looked
+        )
+        counted = rows.values(name=F(field)).annotate(
+            made=Count("pk"), kept=Count("pk", filter=~Q(state=Example.State.FILTERED)),
+            accepted=Count("pk", filter=Q(state=Example.State.ACCEPTED)),
+            rejected=Count("pk", filter=Q(state=Example.State.REJECTED)),
+        )  # fmt: skip
+        found = [{**row, "rate": _share(row["kept"], row["made"])} for row in counted.order_by("-made")]
+        tables.append({"by": title, "rows": found})
+    return tables
+
+
+def reasons(round: Round, most: int = 8) -> list[dict[str, Any]]:
+    """Why people rejected, the most frequent first. Reasons are the desk's short ones, never text of examples."""
+    said = Verdict.objects.current().by_people().filter(example__round=round, decision=Verdict.Decision.REJECT)
+    counted = said.exclude(reason="").values("reason").annotate(count=Count("pk")).order_by("-count")
+    return [dict(row) for row in counted[:most]]
+
+
+def reward_deciles(round: Round) -> list[dict[str, Any]]:
+    """Of the adversary's finds against this round's guard, by tenths of their reward: what people made of them.
+
+    A tenth of high reward that people reject is a reward that pays for tricks.
+    """
+    reward = Cast(KeyTextTransform("reward", "scores"), FloatField())
+    finds = found(round).filter(scores__has_key="reward").annotate(reward=reward)
+    rows = sorted(finds.values_list("reward", "state", "pk"), reverse=True)
+    return [_decile(number, part) for number, part in enumerate(_tenths(rows), start=1)]
+
+
+def _tenths(rows: list[Any]) -> list[list[Any]]:
+    parts = min(10, len(rows))
+    cuts = [len(rows) * at // parts for at in range(parts + 1)] if parts else []
+    return [rows[low:high] for low, high in pairwise(cuts)]
+
+
+def _decile(number: int, rows: list[tuple[float, str, int]]) -> dict[str, Any]:
+    states = Counter(state for _, state, _ in rows)
+    judged = states["accepted"] + states["rejected"]
+    return {
+        "decile": number, "high": rows[0][0], "low": rows[-1][0], "finds": len(rows), "accepted": states["accepted"],
+        "rejected": states["rejected"], "waiting": len(rows) - judged, "rate": _share(states["rejected"], judged),
+        "rejected_ids": [pk for _, state, pk in rows if state == "rejected"][:10],
+    }  # fmt: skip

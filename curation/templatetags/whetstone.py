@@ -94,3 +94,26 @@ def change(new: object, old: object) -> str:
 def points(new: object, old: object) -> str:
     """How a share moved, in percentage points with its sign; nothing where one of the two is missing."""
     return f"{(new - old) * 100:+.1f} pp" if isinstance(new, int | float) and isinstance(old, int | float) else ""
+
+
+@register.filter
+def brief(value: object) -> object:
+    """A number of a table in few digits; anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+
+
+@register.filter
+def reach(span: object) -> str:
+    """A 95 % interval of a share, in percent; nothing where there is none."""
+    return f"{span[0] * 100:.1f} to {span[1] * 100:.1f} %" if isinstance(span, tuple | list) else ""
+
+
+@register.filter
+def lasting(seconds: object) -> str:
+    """A time in the unit that a person would say it in, or a dash."""
+    if not isinstance(seconds, int | float):
+        return "–"
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {word}"
+    return f"{seconds:.0f} s"

@@ -22,7 +22,10 @@ NAVIGATION = (
     ("releases", "Releases", "package"),
 )
 MANY = 100  # waiting examples; counting further tells nobody more
-SECTIONS = {"example": "examples", "import": "examples", "round": "rounds", "guard": "guards", "release": "releases"}
+SECTIONS = {
+    "example": "examples", "import": "examples", "round": "rounds", "plan": "rounds", "recipe": "rounds",
+    "recipes": "rounds", "guard": "guards", "release": "releases",
+}  # fmt: skip
 
 
 def look(request: HttpRequest) -> dict[str, str]:

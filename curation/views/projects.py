@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from curation.models import Example, Guard, Project, Round
+from curation.operations import overview as board
 from curation.operations import summary
 from curation.views import access
 
@@ -49,6 +50,10 @@ def overview(request: access.UserRequest, project: Project) -> HttpResponse:
         "before": latest_figures(active.parent if active else None, active),
         "candidate": project.guards.filter(state=Guard.State.CANDIDATE).last(),
         "finds": project.examples.filter(round__state=Round.State.DRAFT).count(),
+        "decisions": board.decisions(project),
+        "rounds": board.rounds_table(project),
+        "guards": board.guards_table(project),
+        "alpha": board.alpha(project),
     }
     return render(request, "project/overview.html", context)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpResponse
@@ -13,18 +14,27 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from curation.forms import RoundForm
 from curation.models import Job, Project, Round
 from curation.operations import Refused, rounds, summary
-from curation.views import access
-from curation.views.charts import Curve
+from curation.views import access, plots
 from curation.views.projects import stages
+
+SHOWN = 6  # texts
+LOG_BYTES = 4_000
 
 ACTS: dict[str, Callable[[Round, User], None]] = {
     "cancel": rounds.cancel,
     "retry": rounds.retry,
+    "pause": rounds.pause,
+    "resume": rounds.resume,
     "finish-review": rounds.finish_review,
     "review-by-machine": rounds.review_by_machine,
 }
+DONE = {
+    "cancel": "Cancelled.", "retry": "Queued again.", "resume": "Goes on.",
+    "pause": "Pausing. It goes on from what is finished.",
+}  # fmt: skip
 # Which of a program's metrics tell how it goes, and what to call them.
-CURVES = (("loss", "Training loss"), ("validation_ap", "Average precision on validation"), ("reward", "Mean reward"))
+CURVES = (("loss", "Training loss"), ("validation_ap", "Average precision on validation"), ("reward", "Mean reward"),
+          ("finds", "Finds"), ("kl", "Distance from the base model"))  # fmt: skip
 
 
 @require_GET
@@ -47,7 +57,10 @@ def start(request: access.UserRequest, project: Project) -> HttpResponse:
             return redirect("round", project.slug, round.number)
         except Refused as no:
             form.add_error(None, f"{no.message} {no.remedy}".strip())
-    context = {"project": project, "form": form, "open_round": project.rounds.open().first()}
+    context = {
+        "project": project, "form": form, "open_round": project.rounds.open().first(),
+        "recipes": project.recipes.order_by("name", "-version"),
+    }  # fmt: skip
     return render(request, "round/start.html", context, status=422 if form.errors else 200)
 
 
@@ -66,14 +79,14 @@ def detail(request: access.UserRequest, project: Project, number: int) -> HttpRe
 @require_POST
 @access.lead
 def act(request: access.UserRequest, project: Project, number: int, verb: str) -> HttpResponse:
-    """Cancel, retry, or end the review of a round."""
+    """Cancel, pause, resume, retry, or end the review of a round."""
     round = get_object_or_404(project.rounds, number=number)
     try:
         ACTS[verb](round, request.user)
     except Refused as no:
         access.tell(request, no)
     else:
-        messages.success(request, {"cancel": "Cancelled.", "retry": "Queued again."}.get(verb, "Training is next."))
+        messages.success(request, DONE.get(verb, "Training is next."))
     return redirect("round", project.slug, number)
 
 
@@ -83,7 +96,9 @@ def _context(project: Project, round: Round) -> dict[str, Any]:
     pace = rate(job)
     return {
         "project": project, "round": round, "job": job, "jobs": jobs, "stages": stages(round),
-        "figures": summary.of_round(round), "curves": _curves(jobs),
+        "figures": summary.of_round(round), "plots": [*_flow(round), *_curves(jobs)],
+        "kept_by": summary.kept_by(round), "reasons": summary.reasons(round), "samples": _samples(round, job),
+        "deciles": summary.reward_deciles(round), "names": project.category_names(), "log": _log(job),
         "pace": pace, "left": (job.total - job.done) / pace if job and pace else None,
         "is_live": bool(job and job.is_live), "outcome": outcome(round),
         "next_round": project.rounds.filter(number=round.number + 1).first(),
@@ -98,14 +113,52 @@ def rate(job: Job | None) -> float | None:
     return job.done / spent if spent > 0 else None
 
 
-def _curves(jobs: list[Job]) -> list[Curve]:
+def _curves(jobs: list[Job]) -> list[plots.Plot]:
     found = []
     for job in jobs:
         for key, title in CURVES:
             points = [(float(point["at"]), float(point[key])) for point in job.history if key in point]
             if len(points) > 1:
-                found.append(Curve(title, job.get_kind_display(), points))
+                found.append(plots.history(title, job.get_kind_display(), points))
     return found
+
+
+def _flow(round: Round) -> list[plots.Plot]:
+    """Where the round's examples went."""
+    count = summary.counts(round)
+    made, left = count["candidates"] - count["carried_in"], count["candidates"] - count["filtered"]
+    if not (count["filtered"] or count["queued"] or count["accepted"]):
+        return []
+    nodes = [
+        ("Written", made, "machine"), ("Adversary's finds", count["carried_in"], "machine"),
+        ("Candidates", count["candidates"], "running"), ("Filtered out", count["filtered"], "human"),
+        ("Kept", left, "running"), ("Accepted", count["accepted"], "safe"), ("Rejected", count["rejected"], "unsafe"),
+        ("Waiting", count["queued"], "review"),
+    ]  # fmt: skip
+    links = [
+        ("Written", "Candidates", made), ("Adversary's finds", "Candidates", count["carried_in"]),
+        ("Candidates", "Filtered out", count["filtered"]), ("Candidates", "Kept", left),
+        ("Kept", "Accepted", count["accepted"]), ("Kept", "Rejected", count["rejected"]),
+        ("Kept", "Waiting", count["queued"]),
+    ]  # fmt: skip
+    return [plots.flow("Where did the candidates go?", nodes, links)]
+
+
+def _samples(round: Round, job: Job | None) -> list[Any]:
+    """The newest texts: those that the running job just wrote, else the newest candidates."""
+    live = list(job.samples.order_by("-number")[:SHOWN]) if job else []
+    heavy = ("embedding", "stage_settings", "scores")
+    return live or list(round.examples.exclude(stage="").order_by("-pk").defer(*heavy)[:SHOWN])
+
+
+def _log(job: Job | None) -> str:
+    """The end of what the libraries of the newest job had to say."""
+    file = settings.ARTIFACTS_DIR / "runs" / str(job.pk) / "log.txt" if job else None
+    if file is None or not file.exists():
+        return ""
+    with file.open("rb") as log:
+        log.seek(max(0, file.stat().st_size - LOG_BYTES))
+        return log.read().decode("utf-8", errors="replace")
 
 
 def outcome(round: Round) -> str:

@@ -18,6 +18,7 @@ class FakePrograms:
         self.calls: list[str] = []
         self.fail: dict[str, list[BaseException]] = {}
         self.average_precision = 0.7
+        self.scores: dict[str, float] = {}  # of every row of a label
 
     def __call__(self, program: list[str], folder: Path, *, on_line: Any, keep_going: Any) -> None:
         name = program[1]
@@ -51,8 +52,17 @@ class FakePrograms:
         write_json(run / "metrics.json", {"base_digest": "b" * 64, "validation": {}})
 
     def evaluate(self, run: RunFolder) -> None:
+        rows = run.rows()
         self.average_precision += 0.01
-        write_json(run / "metrics.json", {"average_precision": self.average_precision, "f1": 0.6, "n": len(run.rows())})
+        figures = {"average_precision": self.average_precision, "f1": 0.6, "n": len(rows), "threshold": 0.5}
+        write_json(run / "metrics.json", figures)
+        scores = self.scores or {}
+        run.write_rows(
+            [
+                {"id": row["id"], "unsafe": scores.get(row["label"], 0.9 if row["label"] == "unsafe" else 0.1)}
+                for row in rows
+            ]
+        )
 
     def export(self, run: RunFolder) -> None:
         (run / "model").mkdir(exist_ok=True)

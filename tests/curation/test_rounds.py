@@ -80,9 +80,7 @@ def test_both_guards_are_measured_on_the_same_frozen_set(project: Project, progr
 def test_a_guard_that_is_not_better_does_not_go_live_by_itself(project: Project, programs: FakePrograms) -> None:
     work_all(started(project, review="auto"))
     second = started(project, review="auto")
-    programs.evaluate = lambda run: run.path.joinpath("metrics.json").write_text(  # type: ignore[method-assign]
-        '{"average_precision": 0.5}'
-    )
+    programs.average_precision = 0.5
 
     work_all(second)
 

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from curation.models import Job, Project, Round
-from curation.operations import Refused, demo, jobs, releases, rounds, summary
+from curation.operations import Refused, demo, jobs, recipes, releases, rounds, summary
 
 POLL = 0.5  # seconds between looks at a job that another process does
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             help="auto accepts what filters and judge agree on and marks those verdicts as machine-made; people stops "
             "when the candidates wait in review",
         )  # fmt: skip
-        parser.add_argument("--recipe", type=Path, help="a JSON file; the default recipe without it")
+        parser.add_argument("--recipe", type=Path, help="a YAML or JSON file; the default recipe without it")
         parser.add_argument("--no-release", action="store_true", help="do not export the dataset at the end")
 
     def handle(self, *, project: str, review: str, recipe: Path | None, no_release: bool, **_: Any) -> None:
@@ -89,17 +89,25 @@ class Command(BaseCommand):
             self._go(demo.next_step(project))  # round 0: the guard that the round is measured against
         round = project.rounds.open().first()
         if round is None:
-            body = json.loads(recipe.read_text(encoding="utf-8")) if recipe else self._recipe(project)
+            body = self._read(recipe) if recipe else self._recipe(project)
             round = rounds.start(project, None, body, review=review)
         elif review == Round.Review.AUTO:
             rounds.review_by_machine(round)
         return round
+
+    def _read(self, file: Path) -> dict[str, Any]:
+        try:
+            return recipes.from_yaml(file.read_bytes())
+        except OSError as error:
+            raise CommandError(f"{file} cannot be read: {error.strerror}. Give a YAML or JSON file.") from None
 
     def _recipe(self, project: Project) -> dict[str, Any] | None:
         return demo.recipe() if project.slug == demo.SLUG else None
 
     def _go(self, round: Round) -> None:
         """Do the round's jobs, or watch the workers do them, until it ends or waits for people."""
+        if round.paused_at:
+            rounds.resume(round, None)
         if (job := round.current_job) and job.has_failed:
             rounds.retry(round, None)  # calling again is the shell's retry button
         while (job := self._next_job(round)) is not None:

@@ -1,0 +1,136 @@
+"""Recipes: what is refused and how it is said, versions, YAML; and the forms made of the stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from curation.forms.stages import RecipeForm, fields_of
+from curation.operations import Refused, recipes
+from pipeline.filters import filters
+from tests.factories import make_project
+
+
+def changed(**parts: Any) -> dict[str, Any]:
+    return {**recipes.default(), **parts}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (changed(generate={"augmenters": [{"key": "telepathy"}]}), "no stage 'telepathy'; there are: chat-spelling"),
+        (changed(filter={"filters": [{"key": "length", "settings": {"colour": 1}}]}), "no setting 'colour'; it has"),
+        (changed(filter={"filters": [{"key": "length", "settings": {"most_words": "many"}}]}), "a whole number"),
+        (changed(filter={"filters": [{"key": "shape", "settings": {"printable": True}}]}), "should be a number"),
+        (changed(generate={"sedes": 5}), "no setting 'sedes'"),
+        (changed(colour="red"), "a recipe has no setting 'colour'"),
+        (changed(train={"epochs": 0}), "epochs should be between 1 and 1000"),
+        (changed(train={"epochen": 3}), "train has no setting 'epochen'"),
+        (changed(generate={"augmenters": [{"key": "persona", "copies": 9000}]}), "from 1 to 20"),
+        (changed(generate={"source": {"label": "maybe"}}), "safe, unsafe or nothing"),
+        (["a", "list"], "names with values, found list"),
+        (changed(filter={"filters": ["length"]}), "names with values, found str"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_a_sentence(body: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        recipes.checked(body)
+
+
+def test_a_recipe_survives_yaml() -> None:
+    body = recipes.checked(recipes.default())
+
+    assert recipes.from_yaml(recipes.to_yaml(body)) == body
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "This is not YAML: line"),
+        ("a: &a [x, x]\nb: [*a, *a]", "no references"),
+        ("!!python/object/apply:os.system ['true']", "This is not YAML"),
+        ("x" * 300_000, "up to 256 KB"),
+        ("", "names with values, found NoneType"),
+    ],
+)
+def test_yaml_that_is_no_recipe_is_refused(text: str, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        recipes.from_yaml(text)
+
+
+@pytest.mark.django_db
+def test_a_change_is_a_new_version_and_a_copy_another_name() -> None:
+    project = make_project()
+    first = recipes.save(project, recipes.default(), None)
+    same = recipes.save(project, recipes.default(), None)
+    second = recipes.save(project, changed(train={"epochs": 3}), None)
+    copy = recipes.clone(second, "shorter", None)
+
+    assert first == same
+    assert (second.version, second.parent) == (2, first)
+    assert (copy.name, copy.version, copy.parent) == ("shorter", 1, second)
+    assert ("train.epochs", None, 3) in recipes.differences(first.body, second.body)
+    with pytest.raises(Refused, match="already"):
+        recipes.clone(first, "shorter", None)
+
+
+def test_a_stage_that_was_taken_out_is_a_difference() -> None:
+    fewer = changed(filter={"filters": [{"key": "length"}], "languages": ["en"]})
+
+    paths = {path for path, _, _ in recipes.differences(recipes.default(), fewer)}
+
+    assert "filter.filters.shape.used" in paths
+    assert not [path for path in paths if ".length" in path]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("content", ["generate: {augmenters: [{key: telepathy}]}", "name: ["])
+def test_the_shell_refuses_a_bad_recipe_and_starts_nothing(tmp_path: Path, content: str) -> None:
+    project = make_project()
+    file = tmp_path / "recipe.yaml"
+    file.write_text(content)
+
+    with pytest.raises(CommandError, match=r"telepathy|not YAML"):
+        call_command("run_round", project=project.slug, recipe=file)
+
+    assert not project.rounds.exists()
+
+
+def test_every_setting_has_a_field_of_its_kind_with_the_reason_from_the_source() -> None:
+    made = fields_of(filters.stages["near-duplicate"])
+
+    assert {name: type(field).__name__ for name, field in made.items()} == {
+        "threshold": "FloatField", "shingle": "IntegerField", "permutations": "IntegerField",
+    }  # fmt: skip
+    assert "keeps paraphrases" in str(made["threshold"].help_text)
+
+
+def test_a_form_that_nobody_touched_gives_the_recipe_back() -> None:
+    body = recipes.checked(recipes.default())
+    form = RecipeForm(posted(RecipeForm(None, body)), body)
+
+    assert form.is_valid()
+    paths = [path for path, _, _ in recipes.differences(body, recipes.checked(form.body()))]
+    assert [path for path in paths if not path.startswith("train")] == []  # training is spelled out
+
+
+def posted(form: RecipeForm) -> dict[str, Any]:
+    """What a browser sends for a form as it stands."""
+    data: dict[str, Any] = {}
+    for part in (form.options, form.train):
+        data |= {field.html_name: field.value() for field in part}
+    for kind, cards in form.many.items():
+        for card in cards:
+            data |= {field.html_name: field.value() for field in card.form if field.value() is not None}
+            if card.used:
+                data[f"use-{kind}-{card.key}"] = "on"
+            data[f"copies-{kind}-{card.key}"] = card.copies or ""
+    for cards in (form.generator, form.method):
+        for card in cards:
+            data |= {field.html_name: field.value() for field in card.form if field.value() is not None}
+            if card.used:
+                data[card.kind] = card.key
+    return {name: value for name, value in data.items() if value is not False}
