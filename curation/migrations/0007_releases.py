@@ -4,7 +4,6 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 
-
 # What is in a release is only ever added, like verdicts; and a release that is out never changes again.
 PROTECT = """
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON curation_releaserow
@@ -24,56 +23,88 @@ DROP TRIGGER append_only ON curation_releaserow;
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('curation', '0004_guard_serving'),
+        ("curation", "0004_guard_serving"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='release',
-            name='about',
-            field=models.JSONField(default=dict, help_text='licence, sources and notes, as the card says them'),
+            model_name="release",
+            name="about",
+            field=models.JSONField(default=dict, help_text="licence, sources and notes, as the card says them"),
         ),
         migrations.AddField(
-            model_name='release',
-            name='formats',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), default=list, size=None),
+            model_name="release",
+            name="formats",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=20), default=list, size=None
+            ),
         ),
         migrations.AddField(
-            model_name='release',
-            name='frozen_at',
-            field=models.DateTimeField(help_text='when its rows were chosen', null=True),
+            model_name="release",
+            name="frozen_at",
+            field=models.DateTimeField(help_text="when its rows were chosen", null=True),
         ),
         migrations.AddField(
-            model_name='release',
-            name='selection',
-            field=models.JSONField(default=dict, help_text='filter and agreement rule'),
+            model_name="release",
+            name="selection",
+            field=models.JSONField(default=dict, help_text="filter and agreement rule"),
         ),
         migrations.AddField(
-            model_name='release',
-            name='splits',
-            field=models.JSONField(default=dict, help_text='how it is parted'),
+            model_name="release",
+            name="splits",
+            field=models.JSONField(default=dict, help_text="how it is parted"),
         ),
         migrations.AlterField(
-            model_name='release',
-            name='digest',
-            field=models.CharField(blank=True, help_text='SHA-256 of data.jsonl', max_length=64),
+            model_name="release",
+            name="digest",
+            field=models.CharField(blank=True, help_text="SHA-256 of data.jsonl", max_length=64),
         ),
         migrations.CreateModel(
-            name='ReleaseRow',
+            name="ReleaseRow",
             fields=[
-                ('pk', models.CompositePrimaryKey('release_id', 'example_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField(help_text='of the text')),
-                ('label', models.CharField(choices=[('safe', 'Safe'), ('unsafe', 'Unsafe')], max_length=6)),
-                ('categories', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=60), default=list, size=None)),
-                ('split', models.CharField(max_length=12)),
-                ('source', models.CharField(help_text='who decided the label: person, machine or seed', max_length=8)),
-                ('people', models.PositiveSmallIntegerField(default=0)),
-                ('agreeing', models.PositiveSmallIntegerField(default=0, help_text='people whose verdict was this label')),
-                ('machines', models.PositiveSmallIntegerField(default=0)),
-                ('example', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='curation.example')),
-                ('release', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='rows', to='curation.release')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "release_id", "example_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(help_text="of the text")),
+                ("label", models.CharField(choices=[("safe", "Safe"), ("unsafe", "Unsafe")], max_length=6)),
+                (
+                    "categories",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=60), default=list, size=None
+                    ),
+                ),
+                ("split", models.CharField(max_length=12)),
+                ("source", models.CharField(help_text="who decided the label: person, machine or seed", max_length=8)),
+                ("people", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "agreeing",
+                    models.PositiveSmallIntegerField(default=0, help_text="people whose verdict was this label"),
+                ),
+                ("machines", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "example",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="curation.example",
+                    ),
+                ),
+                (
+                    "release",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rows",
+                        to="curation.release",
+                    ),
+                ),
             ],
         ),
         migrations.RunSQL(PROTECT, UNPROTECT),

@@ -201,7 +201,7 @@ def counts_of(release: Release) -> dict[str, Any]:
         cursor.execute(FIGURES, [release.pk])
         counts: dict[str, Any] = dict(zip(NAMED, cursor.fetchone(), strict=True))
         for name, column in COLUMNS.items():
-            cursor.execute(f"SELECT {column}, count(*) {FROM} GROUP BY 1 ORDER BY 1", [release.pk])  # noqa: S608
+            cursor.execute(f"SELECT {column}, count(*) {FROM} GROUP BY 1 ORDER BY 1", [release.pk])
             counts[name] = dict(cursor.fetchall())
         cursor.execute(f"{CATEGORY} ORDER BY 1", [release.pk])
         counts["category"] = dict(cursor.fetchall())

@@ -43,7 +43,9 @@ def lines(release: Release, settings: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_the_same_rows_make_the_same_version_and_its_name_is_the_files_checksum(project: Project, settings: Any) -> None:
+def test_the_same_rows_make_the_same_version_and_its_name_is_the_files_checksum(
+    project: Project, settings: Any
+) -> None:
     first, second = released(project), released(project)
 
     assert first.digest == second.digest == releases.rebuilt(first)
@@ -85,7 +87,9 @@ def test_no_family_is_in_two_splits_and_held_out_ones_are_in_test(project: Proje
 
 
 def test_a_split_that_cannot_be_met_fails_with_a_sentence_and_keeps_nothing(project: Project) -> None:
-    release = releases.start(project, None, splits=SplitRecipe(mode="draw", unit="rows", parts={"train": 1, "test": 99}))
+    release = releases.start(
+        project, None, splits=SplitRecipe(mode="draw", unit="rows", parts={"train": 1, "test": 99})
+    )
 
     job = jobs.work(release.jobs.get().pk)
 
