@@ -24,7 +24,8 @@ FILL = """
 INSERT INTO curation_example (project_id, text, text_hash, version, scored_version, language, origin, state, split,
     family, stage, stage_settings, prompt, model_digest, scores, proposed_label, proposed_categories, label, categories,
     priority, priority_reason, reserved, created_at)
-SELECT %(project)s, 'how do i look after plant number ' || n || ' on a sunny balcony in the city', md5(n::text), 1, 1, 'en',
+SELECT %(project)s, 'how do i look after plant number ' || n || ' on a sunny balcony in the city', md5(n::text),
+    1, 1, 'en',
     'augmented', 'accepted', 'train', 'family-' || n / 3, 'persona', '{"copies": 2}', 'persona.v1', 'weights', '{}',
     label, categories, label, categories, 0, '', false, now()
 FROM generate_series(1, %(rows)s) n, LATERAL (SELECT CASE n %% 2 WHEN 0 THEN 'safe' ELSE 'unsafe' END AS label,

@@ -25,7 +25,8 @@ class ReleaseForm(forms.Form):
         label="Origins", required=False, widget=BOXES, choices=Example.Origin.choices, help_text="none takes all"
     )
     least_people = forms.IntegerField(
-        label="People who said the label, at least", required=False, min_value=0, max_value=5, help_text="holds for labels that people decided"
+        label="People who said the label, at least", required=False, min_value=0, max_value=5,
+        help_text="holds for labels that people decided"
     )  # fmt: skip
     least_agreement = forms.IntegerField(
         label="Their share, at least (%)", required=False, min_value=0, max_value=100,
@@ -37,7 +38,8 @@ class ReleaseForm(forms.Form):
     train = forms.IntegerField(label="Train (%)", required=False, min_value=0, max_value=100)
     validation = forms.IntegerField(label="Validation (%)", required=False, min_value=0, max_value=100)
     test = forms.IntegerField(
-        label="Test (%)", required=False, min_value=0, max_value=100, help_text="families held out for measuring stay in test"
+        label="Test (%)", required=False, min_value=0, max_value=100,
+        help_text="families held out for measuring stay in test"
     )  # fmt: skip
     extra = forms.MultipleChoiceField(
         label="Also as", required=False, widget=BOXES, choices=list(EXTRA.items()),

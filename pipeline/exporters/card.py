@@ -122,11 +122,11 @@ def _agreement(counts: Mapping[str, Any]) -> str:
     return f"""
 ## Agreement
 
-{several:,} rows were judged by two people or more; on {_of(counts["of_one_mind"], several)} of these all said the label.
+{several:,} rows were judged by two people or more; on {_of(counts["of_one_mind"], several)} of these all said so.
 People judged {kept:,} rows that a machine had written and labelled, and left the label of
-{_of(counts["proposals_kept"], kept)} as it was. On {both:,} rows a machine and people both decided; the machine said what
-people said on {_of(counts["machine_as_person"], both)}. Rejected rows are not in here, so these shares are above those
-of all that was judged.
+{_of(counts["proposals_kept"], kept)} as it was. On {both:,} rows a machine and people both decided; the machine said
+what people said on {_of(counts["machine_as_person"], both)}. Rejected rows are not in here, so
+these shares are above those of all that was judged.
 """
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 CONTEXT: dict[str, Any] = {
     "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs", "column": "cr:column",
-    "conformsTo": "dct:conformsTo", "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
+    "conformsTo": "dct:conformsTo", "cr": "http://mlcommons.org/croissant/", 
+    "rai": "http://mlcommons.org/croissant/RAI/",
     "data": {"@id": "cr:data", "@type": "@json"}, "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/", "examples": {"@id": "cr:examples", "@type": "@json"}, "extract": "cr:extract",
     "field": "cr:field", "fileProperty": "cr:fileProperty", "fileObject": "cr:fileObject", "fileSet": "cr:fileSet",
@@ -31,7 +32,7 @@ def croissant(summary: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) ->
     return {
         "@context": CONTEXT, "@type": "sc:Dataset", "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": summary["name"], "version": f"{summary['version']}.0.0", "url": f"urn:sha256:{summary['digest']}",
-        "description": f"{summary['counts']['rows']:,} short messages labelled safe or unsafe under {summary['policy']}.",
+        "description": f"{summary['counts']['rows']:,} short messages, labelled under {summary['policy']}.",
         "license": about.get("licence") or ANY_LICENCE,
         "citeAs": f"{summary['name']}, release {summary['version']}, SHA-256 {summary['digest']}",
         "distribution": [_file(file) for file in files if file["name"].endswith((".jsonl", ".parquet", ".csv"))],

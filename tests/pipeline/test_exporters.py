@@ -12,17 +12,19 @@ from pipeline.exporters.card import dataset_card
 
 ROWS: list[dict[str, Any]] = [
     {
-        "id": str(n), "text": f"=1+{n} \u202e «ü»\r\n, \"quoted\"", "label": "safe", "categories": [], "family": "f", "split": "train",
-        "settings": f'{{"n":{n}}}', "person_verdicts": n, "machine_verdicts": 0, "parent_id": None,
+        "id": str(n), "text": f'=1+{n} \u202e «ü»\r\n, "quoted"', "label": "safe", "categories": [], "family": "f",
+        "split": "train", "settings": f'{{"n":{n}}}', "person_verdicts": n, "machine_verdicts": 0, "parent_id": None,
     }
     for n in range(2500)
 ]  # fmt: skip
 SUMMARY: dict[str, Any] = {
-    "name": 'A "quoted": name', "version": 3, "digest": "abc", "policy": "Policy v1", "splits": ["train"], "about": {"licence": "CC-BY-4.0"}, "content_note": "",
+    "name": 'A "quoted": name', "version": 3, "digest": "abc", "policy": "Policy v1", "splits": ["train"],
+    "about": {"licence": "CC-BY-4.0"}, "content_note": "",
     "categories": [{"key": "fraud", "name": "Fraud", "definition": "A | pipe <b>", "severity": 3}],
     "counts": {
         "rows": 12, "label": {"safe": 5, "unsafe": 7}, "origin": {"seed": 12}, "split": {"train": 12},
-        "language": {"en": 12}, "label_source": {"machine": 4, "person": 3, "seed": 5}, "category": {"fraud": 7}, "model": {"": 5, "weights-1": 7}, "families": 3, "judged_by_several": 2, "of_one_mind": 1,
+        "language": {"en": 12}, "label_source": {"machine": 4, "person": 3, "seed": 5}, "category": {"fraud": 7},
+        "model": {"": 5, "weights-1": 7}, "families": 3, "judged_by_several": 2, "of_one_mind": 1,
         "proposals_judged": 3, "proposals_kept": 2, "machine_and_person": 0, "machine_as_person": 0,
     },
 }  # fmt: skip
