@@ -84,7 +84,7 @@ def _add(archive: tarfile.TarFile, file: Path, name: str) -> str:
         entry = tarfile.TarInfo(name)
         entry.size, entry.mtime = os.fstat(handle.fileno()).st_size, int(file.stat().st_mtime)
         copied = Copied(handle, entry.size)
-        archive.addfile(entry, copied)  # type: ignore[arg-type]
+        archive.addfile(entry, copied)
     return copied.sum.hexdigest()
 
 

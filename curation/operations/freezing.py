@@ -87,7 +87,10 @@ class Selection:
         known = {field.name for field in fields(cls)}
         if strange := sorted(set(values) - known):
             raise Refused(f"A release cannot be picked by {strange[0]!r}.", f"There are: {', '.join(sorted(known))}.")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**given)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
