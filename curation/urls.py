@@ -109,7 +109,7 @@ project = [
     path("releases/", releases.index, name="releases"),
     path("releases/start", releases.start, name="release-start"),
     path("releases/<int:number>/", releases.detail, name="release"),
-    path("releases/<int:number>/files/<str:name>", releases.download, name="release-file"),
+    path("releases/<int:number>/files/<path:name>", releases.download, name="release-file"),
 ]
 urlpatterns = [
     path("", projects.home, name="home"),

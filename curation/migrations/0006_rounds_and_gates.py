@@ -58,6 +58,8 @@ class Migration(migrations.Migration):
                     ("rescore", "Rescore"),
                     ("agreement", "Agreement"),
                     ("export", "Export"),
+                    ("check", "Check"),
+                    ("import", "Import"),
                     ("preview", "Preview"),
                     ("measure", "Measure"),
                 ],

@@ -12,7 +12,7 @@ from curation.models.policy import Category, Policy, PolicyVersion
 from curation.models.preferences import OptOut, Preferences
 from curation.models.project import Membership, Project
 from curation.models.queue import Assignment, Batch, BatchItem, Lease, Purpose
-from curation.models.release import Release
+from curation.models.release import Release, ReleaseRow
 from curation.models.review import BulkAct, Comment, Flag, Revision, Verdict
 from curation.models.round import Recipe, Round
 from curation.models.rules import ReviewRules
@@ -56,6 +56,7 @@ __all__ = [
     "Purpose",
     "Recipe",
     "Release",
+    "ReleaseRow",
     "ReviewRules",
     "Revision",
     "Round",

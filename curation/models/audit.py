@@ -35,6 +35,10 @@ class AuditEntry(models.Model):
     subject = models.CharField(max_length=80, blank=True)
     detail = models.JSONField(default=dict, help_text="counts and ids; never text of an example")
     at = models.DateTimeField(auto_now_add=True)
+    # A chain without a gap; a trigger sets these at every insertion, whoever inserts. See operations/audit.py.
+    link = models.PositiveBigIntegerField(null=True, unique=True, editable=False)
+    previous = models.CharField(max_length=64, blank=True, editable=False)
+    hash = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
         indexes = [models.Index(fields=["project", "-id"])]

@@ -1,59 +1,109 @@
-"""Releases: the accepted examples of a project, frozen into files with their lineage and verdict counts."""
+"""Releases: accepted examples of a project, frozen into files with their lineage and verdict counts."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db import connection, transaction
+from django.db.models import Max
 from django.utils import timezone
 
-from classifier.runfolder import digest_rows, sync_folder
-from curation.models import AuditEntry, Example, Job, Project, Release, Round
-from curation.models.example import Split
-from curation.operations import Refused
-from pipeline import exporters
+from classifier.runfolder import sync_folder, write_json
+from curation.models import AuditEntry, Job, Project, Release, Round
+from curation.operations import Refused, freezing
+from curation.operations.freezing import Selection
+from pipeline.exporters import exporters
 from pipeline.exporters.card import dataset_card
+from pipeline.exporters.croissant import croissant
+from pipeline.splits import NAMES, SplitImpossible, SplitRecipe
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
     from curation.operations.jobs import Attempt
 
-FORMATS = ("jsonl", "parquet")
+FORMATS = ("jsonl", "parquet")  # always there: the one is what the digest is of, the other what libraries load
+EXTRA = {"csv": "CSV for spreadsheets", "csv-lossless": "CSV for programs"}
+FETCH = 2000  # rows at a time
+ROWS = """
+SELECT e.id::text AS id,
+    CASE WHEN e.version = r.version THEN e.text
+    ELSE (SELECT v.text FROM curation_revision v WHERE v.example_id = e.id AND v.number = r.version) END AS text,
+    r.label, r.categories, e.family, e.language, e.origin, e.parent_id::text AS parent_id, r.split, e.stage,
+    e.stage_settings::text AS settings, e.model_digest AS model, e.prompt, r.version, r.source AS label_source,
+    r.people AS person_verdicts, r.agreeing AS agreeing_verdicts, r.machines AS machine_verdicts
+FROM curation_releaserow r JOIN curation_example e ON e.id = r.example_id
+WHERE r.release_id = %s AND (%s = '' OR r.split = %s) ORDER BY r.example_id
+"""
 
 
-def start(project: Project, by: User | None, round: Round | None = None) -> Release:
-    """Begin a release of what is accepted now; a job writes its files.
+class Digesting:
+    """A file that knows the SHA-256 of what was written to it."""
+
+    def __init__(self, file: BinaryIO | None = None) -> None:
+        self._file = file
+        self._sum = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._sum.update(data)
+        return self._file.write(data) if self._file else len(data)
+
+    @property
+    def digest(self) -> str:
+        return self._sum.hexdigest()
+
+
+def start(
+    project: Project,
+    by: User | None,
+    round: Round | None = None,
+    *,
+    selection: Selection | None = None,
+    splits: SplitRecipe | None = None,
+    extra: tuple[str, ...] = (),
+    about: dict[str, str] | None = None,
+) -> Release:
+    """Begin a release of what is accepted now; a job chooses its rows and writes its files.
 
     Raises:
         Refused: nothing is accepted yet, or another release is being written.
     """
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
-        if not project.examples.decided().exists():
-            raise Refused("Nothing is accepted in this project yet.", "Import seeds or review a round first.")
-        if Job.objects.live().filter(project=project, kind=Job.Kind.RELEASE).exists():
-            raise Refused("A release of this project is being written.", "Wait for it, then make the next one.")
+        _refuse_second(project)
         newest = project.releases.aggregate(newest=Max("number"))["newest"] or 0
-        release = Release.objects.create(project=project, round=round, number=newest + 1, created_by=by)
+        release = Release.objects.create(
+            project=project, round=round, number=newest + 1, created_by=by, about=about or {},
+            selection=(selection or Selection()).to_json(), splits=(splits or SplitRecipe()).to_json(),
+            formats=[*FORMATS, *(key for key in EXTRA if key in extra)],
+        )  # fmt: skip
         AuditEntry.objects.create(project=project, actor=by, action="release-started", subject=f"release:{release.pk}")
         Job.objects.enqueue(Job.Kind.RELEASE, project, release=release, by=by)
     return release
 
 
+def _refuse_second(project: Project) -> None:
+    if not project.examples.decided().exists():
+        raise Refused("Nothing is accepted in this project yet.", "Import seeds or review a round first.")
+    if Job.objects.live().filter(project=project, kind=Job.Kind.RELEASE).exists():
+        raise Refused("A release of this project is being written.", "Wait for it, then make the next one.")
+
+
 def build(attempt: Attempt) -> None:
-    """Write every format and the card into a fresh folder, rename it into place, then freeze the row."""
+    """Freeze the rows, write every file into a fresh folder, rename it into place, then close the release for good."""
     release = attempt.job.release
     assert release is not None
+    if release.frozen_at is None:
+        freezing.freeze(release)
+        attempt.check()
     staging = attempt.folder / "files"
-    staging.mkdir(parents=True, exist_ok=True)
-    digest, counts = _write_files(release, staging, attempt)
+    counts = counts_of(release)
+    digest = _write_files(release, staging, counts, attempt)
     home = Path("releases") / str(release.project_id) / f"{release.number}-{digest[:12]}"
     files = _put_in_place(staging, settings.ARTIFACTS_DIR / home)
     with transaction.atomic():
@@ -61,72 +111,128 @@ def build(attempt: Attempt) -> None:
         Release.objects.filter(pk=release.pk, digest="").update(
             digest=digest, path=str(home), files=files, counts=counts, released_at=timezone.now()
         )
+        AuditEntry.objects.create(
+            project=release.project, actor=release.created_by, action="release-made", subject=f"release:{release.pk}",
+            detail={"digest": digest, "rows": counts["rows"]},
+        )  # fmt: skip
         attempt.job.finish(Job.State.DONE)
 
 
-def _write_files(release: Release, staging: Path, attempt: Attempt) -> tuple[str, dict[str, Any]]:
+def _write_files(release: Release, staging: Path, counts: dict[str, Any], attempt: Attempt) -> str:
+    (staging / "data").mkdir(parents=True, exist_ok=True)
+    splits = [name for name in NAMES if name in counts["split"]]
+    written = Progress(attempt, counts["rows"] * len(release.formats))
+    with (staging / "data.jsonl").open("wb") as file:
+        sink = Digesting(file)
+        exporters.make("jsonl")(written(rows(release)), sink)
+    for name in splits:
+        with (staging / "data" / f"{name}.parquet").open("wb") as file:
+            exporters.make("parquet")(written(rows(release, name)), file)
+    for key in release.formats[len(FORMATS) :]:
+        with (staging / ("data.csv" if key == "csv" else "data-lossless.csv")).open("wb") as file:
+            exporters.make("csv", {"formula_safe": key == "csv"})(written(rows(release)), file)
+    _describe(release, staging, sink.digest, counts, splits)
+    return sink.digest
+
+
+class Progress:
+    """Passes rows on, reports how many, and stops where the job is no longer wanted."""
+
+    def __init__(self, attempt: Attempt, total: int) -> None:
+        self._attempt = attempt
+        self._done, self._total = 0, total
+
+    def __call__(self, found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for row in found:
+            self._done += 1
+            if self._done % FETCH == 0:
+                self._attempt.report(self._done, self._total, "Writing")
+                self._attempt.check()
+            yield row
+
+
+def rows(release: Release, split: str = "") -> Iterator[dict[str, Any]]:
+    """The exported columns in order, as they were frozen; a server-side cursor, so that memory stays flat."""
+    from psycopg.rows import dict_row
+
     with transaction.atomic():
-        ids = list(release.project.examples.decided().order_by("pk").values_list("pk", flat=True))
-        for number, key in enumerate(FORMATS):
-            exporter = exporters.exporters.make(key)
-            with (staging / f"data{exporter.suffix}").open("wb") as file:
-                exporter(_rows(ids), file)
-            attempt.report(number + 1, len(FORMATS) + 1, f"Wrote {key}")
-            attempt.check()
-        digest, counts = digest_rows(_rows(ids)), _counts(_rows(ids))
-    card = dataset_card(_card(release, digest, counts))
-    (staging / "README.md").write_text(card, encoding="utf-8")
-    return digest, counts
+        connection.ensure_connection()
+        with connection.connection.cursor(name="release_rows", row_factory=dict_row) as cursor:
+            cursor.execute(ROWS, [release.pk, split, split])
+            while found := cursor.fetchmany(FETCH):
+                for row in found:
+                    row["settings"] = _canonical(row["settings"])
+                yield from found
 
 
-def _rows(ids: list[int]) -> Iterator[dict[str, Any]]:
-    """The exported columns, streamed in order."""
-    verdicts = Q(verdicts__superseded_by=None) & ~Q(verdicts__decision__in=["withdraw", "skip"])
-    people = Count("verdicts", filter=verdicts & Q(verdicts__maker="person"))
-    machines = Count("verdicts", filter=verdicts & Q(verdicts__maker="machine"))
-    for start in range(0, len(ids), 2000):
-        chunk = Example.objects.filter(pk__in=ids[start : start + 2000]).order_by("pk")
-        for example in chunk.annotate(people=people, machines=machines):
-            yield _row(example)
+@lru_cache(maxsize=1024)
+def _canonical(text: str) -> str:
+    """Settings as JSON text that does not depend on the database's way to print it; few differ."""
+    import orjson
+
+    return orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _row(example: Any) -> dict[str, Any]:
-    return {
-        **example.to_row(),
-        "split": example.split,
-        "stage": example.stage,
-        "settings": example.stage_settings,
-        "model": example.model_digest,
-        "prompt": example.prompt,
-        "label_source": "person" if example.people else "machine" if example.machines else "seed",
-        "person_verdicts": example.people,
-        "machine_verdicts": example.machines,
-    }
+COLUMNS = {
+    "label": "r.label", "origin": "e.origin", "split": "r.split", "language": "e.language", "label_source": "r.source",
+    "model": "e.model_digest",
+}  # fmt: skip
+FROM = "FROM curation_releaserow r JOIN curation_example e ON e.id = r.example_id WHERE r.release_id = %s"
+CATEGORY = f"SELECT category, count(*) {FROM.replace('WHERE', ', unnest(r.categories) category WHERE')} GROUP BY 1"
+FIGURES = f"""
+SELECT count(*), count(DISTINCT e.family), count(*) FILTER (WHERE r.people > 1),
+    count(*) FILTER (WHERE r.people > 1 AND r.agreeing = r.people),
+    count(*) FILTER (WHERE r.source = 'person' AND e.origin NOT IN ('seed', 'human')),
+    count(*) FILTER (WHERE r.source = 'person' AND e.origin NOT IN ('seed', 'human') AND e.proposed_label = r.label),
+    count(*) FILTER (WHERE r.source = 'person' AND r.machines > 0),
+    count(*) FILTER (WHERE r.source = 'person' AND r.machines > 0 AND EXISTS (
+        SELECT 1 FROM curation_verdict v WHERE v.example_id = e.id AND v.maker = 'machine' AND v.label = r.label))
+{FROM}
+"""  # noqa: S608 - put together from what stands above
+NAMED = (
+    "rows", "families", "judged_by_several", "of_one_mind", "proposals_judged", "proposals_kept", "machine_and_person",
+    "machine_as_person",
+)  # fmt: skip
 
 
-def _counts(rows: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    columns = ("label", "origin", "split", "language", "label_source")
-    counts: dict[str, Counter[str]] = {name: Counter() for name in (*columns, "category")}
-    total = 0
-    for row in rows:
-        total += 1
-        for name in columns:
-            counts[name][row[name]] += 1
-        counts["category"].update(row["categories"])
-    return {"rows": total, **{name: dict(sorted(counter.items())) for name, counter in counts.items()}}
+def counts_of(release: Release) -> dict[str, Any]:
+    """What is in a frozen release, in figures."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIGURES, [release.pk])
+        counts: dict[str, Any] = dict(zip(NAMED, cursor.fetchone(), strict=True))
+        for name, column in COLUMNS.items():
+            cursor.execute(f"SELECT {column}, count(*) {FROM} GROUP BY 1 ORDER BY 1", [release.pk])
+            counts[name] = dict(cursor.fetchall())
+        cursor.execute(f"{CATEGORY} ORDER BY 1", [release.pk])
+        counts["category"] = dict(cursor.fetchall())
+    return counts
 
 
-def _card(release: Release, digest: str, counts: dict[str, Any]) -> dict[str, Any]:
+def _describe(release: Release, staging: Path, digest: str, counts: dict[str, Any], splits: list[str]) -> None:
+    """Write card, Croissant metadata, recipe and checksums: none of them holds a word of an example."""
     version = release.project.policy_version
-    return {
-        "name": release.project.name,
-        "version": release.number,
-        "digest": digest,
-        "counts": counts,
-        "policy": str(version),
+    summary = {
+        "name": release.project.name, "version": release.number, "digest": digest, "counts": counts,
+        "policy": str(version), "splits": splits, "selection": release.selection, "parts": release.splits,
+        "about": release.about, "content_note": release.project.content_note,
         "categories": list(version.categories.values("key", "name", "definition", "severity")),
-        "evaluation_rows": counts["split"].get(Split.EVALUATION, 0),
-    }
+    }  # fmt: skip
+    (staging / "README.md").write_text(dataset_card(summary), encoding="utf-8")
+    write_json(staging / "croissant.json", croissant(summary, described(staging)))
+    recipe = {name: summary[name] for name in ("name", "version", "digest", "selection", "parts", "counts")}
+    write_json(staging / "release.json", recipe)
+    sums = "".join(f"{file['sha256']}  {file['name']}\n" for file in described(staging))
+    (staging / "CHECKSUMS.sha256").write_text(sums, encoding="utf-8")
+
+
+def described(folder: Path) -> list[dict[str, Any]]:
+    """Name, bytes and SHA-256 of every file of a folder, the checksums themselves left out while they are made."""
+    found = []
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        with file.open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        found.append({"name": str(file.relative_to(folder)), "bytes": file.stat().st_size, "sha256": digest})
+    return found
 
 
 def _put_in_place(staging: Path, home: Path) -> list[dict[str, Any]]:
@@ -135,9 +241,42 @@ def _put_in_place(staging: Path, home: Path) -> list[dict[str, Any]]:
         home.parent.mkdir(parents=True, exist_ok=True)
         staging.rename(home)
         sync_folder(home.parent)
-    files = []
-    for file in sorted(home.iterdir()):
-        with file.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        files.append({"name": file.name, "bytes": file.stat().st_size, "sha256": digest})
-    return files
+    return described(home)
+
+
+# Proof
+
+
+def rebuilt(release: Release) -> str:
+    """Build the rows of a release again, from the database alone; return their digest."""
+    sink = Digesting()
+    exporters.make("jsonl")(rows(release), sink)
+    return sink.digest
+
+
+def broken_files(release: Release) -> list[str]:
+    """Names of files that are missing or are not what they were."""
+    home = settings.ARTIFACTS_DIR / release.path
+    there = {file["name"]: file["sha256"] for file in described(home)} if home.is_dir() else {}
+    return [file["name"] for file in release.files if there.get(file["name"]) != file["sha256"]]
+
+
+DIFF = """
+SELECT count(*) FILTER (WHERE a.example_id IS NULL), count(*) FILTER (WHERE b.example_id IS NULL),
+    count(*) FILTER (WHERE a.version <> b.version), count(*) FILTER (WHERE a.label <> b.label),
+    count(*) FILTER (WHERE a.label = b.label AND a.categories <> b.categories),
+    count(*) FILTER (WHERE a.split <> b.split)
+FROM (SELECT * FROM curation_releaserow WHERE release_id = %s) a
+FULL JOIN (SELECT * FROM curation_releaserow WHERE release_id = %s) b ON a.example_id = b.example_id
+"""
+CHANGES = ("added", "removed", "text", "label", "categories", "split")
+
+
+def difference(old: Release, new: Release) -> dict[str, int]:
+    """How many rows came, went or changed from one release to another."""
+    with connection.cursor() as cursor:
+        cursor.execute(DIFF, [old.pk, new.pk])
+        return dict(zip(CHANGES, cursor.fetchone(), strict=True))
+
+
+__all__ = ["SplitImpossible", "build", "difference", "rebuilt", "rows", "start"]

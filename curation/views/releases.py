@@ -1,30 +1,44 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from curation.forms.releases import ReleaseForm
 from curation.models import Project, Release
 from curation.operations import Refused, releases
-from curation.views import access
+from curation.views import access, ranges
 
 
 @require_GET
 @access.member
 def index(request: access.UserRequest, project: Project) -> HttpResponse:
     """All releases, newest first."""
+    return _index(request, project, ReleaseForm(initial={"train": 80, "validation": 10, "test": 10}))
+
+
+def _index(request: access.UserRequest, project: Project, form: ReleaseForm) -> HttpResponse:
     found = project.releases.select_related("created_by").order_by("-number")
-    return render(request, "release/index.html", {"project": project, "releases": found})
+    context = {"project": project, "releases": found, "form": form}
+    return render(request, "release/index.html", context, status=422 if form.errors else 200)
 
 
 @require_POST
 @access.lead
 def start(request: access.UserRequest, project: Project) -> HttpResponse:
-    """Freeze what is accepted now."""
+    """Freeze what is accepted now and fits what was chosen."""
+    form = ReleaseForm(request.POST)
+    if not form.is_valid():
+        return _index(request, project, form)
     try:
-        release = releases.start(project, request.user)
+        release = releases.start(
+            project, request.user, selection=form.selection(), splits=form.recipe(), about=form.about(),
+            extra=tuple(form.cleaned_data["extra"]),
+        )  # fmt: skip
     except Refused as no:
         access.tell(request, no)
         return redirect("releases", project.slug)
@@ -36,7 +50,15 @@ def start(request: access.UserRequest, project: Project) -> HttpResponse:
 def detail(request: access.UserRequest, project: Project, number: int) -> HttpResponse:
     """One release: what is in it, its files and its card."""
     release = get_object_or_404(project.releases, number=number)
-    context = {"project": project, "release": release, "job": release.jobs.last(), "card": _card(release)}
+    context: dict[str, Any] = {
+        "project": project,
+        "release": release,
+        "job": release.jobs.last(),
+        "card": _card(release),
+    }
+    before = project.releases.ready().filter(number__lt=number).last()
+    if release.frozen_at and before is not None and before.frozen_at:  # older ones keep no rows to compare
+        context |= {"before": before, "changes": releases.difference(before, release)}
     template = "release/_status.html" if "HX-Request" in request.headers else "release/detail.html"
     response = render(request, template, context)
     response["Vary"] = "HX-Request"
@@ -55,6 +77,7 @@ def download(request: access.UserRequest, project: Project, number: int, name: s
     release = get_object_or_404(project.releases, number=number)
     file = settings.ARTIFACTS_DIR / release.path / name
     # The list that was written with the release says which names exist; nothing else is looked up.
-    if name not in {entry["name"] for entry in release.files} or not file.is_file():
+    sums = {entry["name"]: entry["sha256"] for entry in release.files}
+    if name not in sums or not file.is_file():
         raise Http404
-    return FileResponse(file.open("rb"), as_attachment=True, filename=f"{project.slug}-{release.number}-{name}")
+    return ranges.serve(request, file, f"{project.slug}-{release.number}-{name.replace('/', '-')}", sums[name])

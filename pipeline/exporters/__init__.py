@@ -5,6 +5,18 @@ It streams, so memory stays flat, and the same rows give the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
 from pipeline.registry import Registry
 
 exporters = Registry("pipeline.exporters")
+CHUNK = 2000  # rows held at a time
+
+
+def chunks(rows: Iterable[Mapping[str, Any]], size: int = CHUNK) -> Iterator[list[Mapping[str, Any]]]:
+    """Rows in lists of `size`, read no earlier than they are asked for."""
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

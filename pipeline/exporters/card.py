@@ -10,7 +10,10 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 
 def dataset_card(summary: Mapping[str, Any]) -> str:
     """Return the card in Markdown, with the front matter that the Hugging Face hub reads."""
-    parts = (_front_matter(summary), _title(summary), _composition(summary), _making(summary), _policy(summary), USE)
+    parts = (
+        _front_matter(summary), _title(summary), _composition(summary), _making(summary), _sources(summary),
+        _agreement(summary["counts"]), _policy(summary), _harm(summary), USE,
+    )  # fmt: skip
     return "\n".join(part.strip() + "\n" for part in parts)
 
 
@@ -18,6 +21,7 @@ def _front_matter(summary: Mapping[str, Any]) -> str:
     counts = summary["counts"]
     size = next((name for limit, name in SIZES if counts["rows"] < limit), "n>1M")
     languages = "\n".join(f"- {language}" for language in counts["language"])
+    files = "\n".join(f"  - split: {name}\n    path: data/{name}.parquet" for name in summary["splits"])
     return f"""---
 pretty_name: {_quoted(summary["name"])}
 task_categories:
@@ -30,10 +34,16 @@ tags:
 - safety
 - guardrail
 - content-moderation
-configs:
+{_licence(summary)}configs:
 - config_name: default
-  data_files: data.parquet
+  data_files:
+{files}
 ---"""
+
+
+def _licence(summary: Mapping[str, Any]) -> str:
+    named = summary["about"].get("licence")
+    return f"license: other\nlicense_name: {_quoted(named)}\n" if named else ""
 
 
 def _quoted(value: object) -> str:
@@ -48,7 +58,7 @@ def _title(summary: Mapping[str, Any]) -> str:
 
 {summary["counts"]["rows"]:,} short messages labelled safe or unsafe under the policy
 {_cell(summary["policy"])}, made to train and measure a safety classifier.
-SHA-256 of the rows in order: `{summary["digest"]}`.
+SHA-256 of `data.jsonl`, by which this version is known: `{summary["digest"]}`.
 
 **Content.** The unsafe rows ask for harmful things or express them. They stand here so that a detector can learn them.
 """
@@ -90,6 +100,52 @@ adversarial); filters said what they thought of each, and `stage`, `settings`, `
 {person:,} labels were decided by a person, {machine:,} by a machine (every filter and an independent judge agreed), and
 {seed:,} came with the seed. A machine's verdict is never counted as a person's: see `label_source`,
 `person_verdicts` and `machine_verdicts` of each row.
+"""
+
+
+def _sources(summary: Mapping[str, Any]) -> str:
+    about, models = summary["about"], {name: n for name, n in summary["counts"]["model"].items() if name}
+    told = about.get("sources") or "The person who made this release said nothing about its sources."
+    return f"""
+## Sources and licences
+
+{_cell(told)}
+
+Licence: {_cell(about.get("licence") or "none was named; ask before you pass it on")}.
+
+{_table("Written by (weights or endpoint)", models)}
+"""
+
+
+def _agreement(counts: Mapping[str, Any]) -> str:
+    several, kept, both = counts["judged_by_several"], counts["proposals_judged"], counts["machine_and_person"]
+    return f"""
+## Agreement
+
+{several:,} rows were judged by two people or more; on {_of(counts["of_one_mind"], several)} of these all said so.
+People judged {kept:,} rows that a machine had written and labelled, and left the label of
+{_of(counts["proposals_kept"], kept)} as it was. On {both:,} rows a machine and people both decided; the machine said
+what people said on {_of(counts["machine_as_person"], both)}. Rejected rows are not in here, so
+these shares are above those of all that was judged.
+"""
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else "none"
+
+
+def _harm(summary: Mapping[str, Any]) -> str:
+    severity = {entry["key"]: entry["severity"] for entry in summary["categories"]}
+    counts: dict[str, int] = {}
+    for key, count in summary["counts"]["category"].items():
+        name = str(severity.get(key, "not in the policy"))
+        counts[name] = counts.get(name, 0) + count
+    return f"""
+## Harm in it
+
+{_table("Severity (1 mild to 4 worst)", dict(sorted(counts.items())))}
+A row counts once for each of its categories. Whoever reads these rows should know beforehand what is in them.
+{_cell(summary["content_note"])}
 """
 
 

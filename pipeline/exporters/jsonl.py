@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
-from pipeline.exporters import exporters
+import orjson
+
+from pipeline.exporters import chunks, exporters
 
 
 @exporters.register("jsonl")
@@ -17,5 +18,5 @@ class Jsonl:
     media_type: ClassVar[str] = "application/jsonl"
 
     def __call__(self, rows: Iterable[Mapping[str, Any]], file: BinaryIO) -> None:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        for chunk in chunks(rows):
+            file.write(b"".join([orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in chunk]))

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, BinaryIO, ClassVar
 
-from pipeline.exporters import exporters
+from pipeline.exporters import chunks, exporters
 
 LISTS = ("categories",)
-COUNTS = ("person_verdicts", "machine_verdicts")
-OBJECTS = ("settings",)  # their keys differ from stage to stage, so they travel as JSON text
+COUNTS = ("version", "person_verdicts", "agreeing_verdicts", "machine_verdicts")
 
 
 @exporters.register("parquet")
@@ -20,28 +18,24 @@ class Parquet:
 
     suffix: ClassVar[str] = ".parquet"
     media_type: ClassVar[str] = "application/vnd.apache.parquet"
-    group: int = 1000  # rows held at a time
+    group: int = 10_000  # rows held at a time
 
     def __call__(self, rows: Iterable[Mapping[str, Any]], file: BinaryIO) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         writer = None
-        for chunk in _chunks(iter(rows), self.group):
-            table = pa.Table.from_pylist([_flat(row) for row in chunk], schema=_schema(chunk[0]))
-            writer = writer or pq.ParquetWriter(file, table.schema, compression="zstd")
-            writer.write_table(table)
+        for chunk in chunks(rows, self.group):
+            schema = writer.schema if writer else _schema(chunk[0])
+            columns = [pa.array([_flat(row[name]) for row in chunk], type=schema.field(name).type) for name in chunk[0]]
+            writer = writer or pq.ParquetWriter(file, schema, compression="zstd")
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
         if writer is not None:
             writer.close()
 
 
-def _chunks(rows: Iterator[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    while chunk := list(islice(rows, size)):
-        yield chunk
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: json.dumps(value, sort_keys=True) if key in OBJECTS else value for key, value in row.items()}
+def _flat(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, dict) else value
 
 
 def _schema(row: Mapping[str, Any]) -> Any:

@@ -408,3 +408,36 @@ def test_signing_in_with_a_wrong_password_says_so(client: Client) -> None:
 
 def test_the_site_says_that_it_is_well(client: Client) -> None:
     assert client.get(reverse("healthz")).content == b"ok"
+
+
+def test_a_download_goes_on_where_it_broke_off(lead: Client, project: Project, settings: Any) -> None:
+    folder = settings.ARTIFACTS_DIR / "releases" / "1" / "data"
+    folder.mkdir(parents=True)
+    (folder / "train.parquet").write_bytes(b"0123456789")
+    Release.objects.create(
+        project=project, number=1, digest="d" * 64, path="releases/1", counts={"rows": 1},
+        files=[{"name": "data/train.parquet", "bytes": 10, "sha256": "s"}],
+    )  # fmt: skip
+    address = reverse("release-file", args=[project.slug, 1, "data/train.parquet"])
+
+    def asked(**headers: str) -> tuple[int, bytes, str]:
+        answer = lead.get(address, headers=headers)
+        body = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[arg-type]
+        return answer.status_code, body, answer.get("Content-Range", "")
+
+    assert asked() == (200, b"0123456789", "")
+    assert asked(Range="bytes=4-", If_Range='"s"') == (206, b"456789", "bytes 4-9/10")
+    assert asked(Range="bytes=-3") == (206, b"789", "bytes 7-9/10")
+    assert asked(Range="bytes=4-", If_Range='"another"') == (200, b"0123456789", "")
+    assert asked(Range="bytes=10-") == (416, b"", "bytes */10")
+    assert asked(Range="lines=1-2") == (200, b"0123456789", "")
+
+
+def test_shares_that_are_no_whole_are_refused_beside_the_form(lead: Client, project: Project) -> None:
+    make_seeds(project, 4)
+
+    answer = lead.post(reverse("release-start", args=[project.slug]), {"splits": "draw", "train": 50, "test": 20})
+
+    assert answer.status_code == 422
+    assert "The shares come to 70% and should come to 100 %." in answer.content.decode()
+    assert not Release.objects.exists()
