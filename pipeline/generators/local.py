@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,8 @@ def complete(tokenizer: Any, model: Any, prompts: Sequence[Prompt], top_p: float
     """Sample one line after each prompt of a batch."""
     import torch
 
-    batch = tokenizer([prompt.text for prompt in prompts], return_tensors="pt", padding=True).to(model.device)
     with torch.inference_mode():
+        batch = _encode(tokenizer, model, [prompt.text for prompt in prompts])
         output = model.generate(
             **batch, do_sample=True, temperature=prompts[0].temperature, top_p=top_p, top_k=0,
             max_new_tokens=max(prompt.max_new_tokens for prompt in prompts), pad_token_id=tokenizer.pad_token_id,
@@ -97,6 +98,37 @@ def complete(tokenizer: Any, model: Any, prompts: Sequence[Prompt], top_p: float
         )  # fmt: skip
     texts = tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
     return [first_line(text) for text in texts]
+
+
+def _encode(tokenizer: Any, model: Any, texts: Sequence[str]) -> dict[str, Any]:
+    """What `generate` takes for a batch. Instructions and examples that all prompts begin with are read only once.
+
+    Shapes: input_ids and attention_mask (batch, shared + longest rest); the padding stands between the two parts.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    rows = [tokenizer(text)["input_ids"] for text in texts]
+    shared = rows[0][: _shared(rows)]
+    rests = {"input_ids": [row[len(shared) :] for row in rows]}
+    rest = tokenizer.pad(rests, return_tensors="pt", padding_side="left").to(model.device)
+    if not shared:
+        return dict(rest)
+    start, cache = torch.tensor([shared], device=model.device), DynamicCache(config=model.config)
+    model(start, cache=cache, use_cache=True, logits_to_keep=1)
+    cache.batch_repeat_interleave(len(rows))
+    starts = start.expand(len(rows), -1)
+    return {
+        "input_ids": torch.cat([starts, rest["input_ids"]], dim=1),
+        "attention_mask": torch.cat([torch.ones_like(starts), rest["attention_mask"]], dim=1),
+        "cache": cache,
+    }
+
+
+def _shared(rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens all rows begin with; each keeps one of its own, from which its answer starts."""
+    columns = zip(*(row[:-1] for row in rows), strict=False)
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
 
 
 def first_line(text: str) -> str:
