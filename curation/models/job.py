@@ -58,10 +58,12 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         source: Import | None = None,
         plan: Plan | None = None,
         by: User | None = None,
+        can_wait: bool = False,
     ) -> Job:
         """Insert a job in the transaction that wants the work, and ring the bell when that commits.
 
-        A live job of the same kind and subject is returned instead of a second one.
+        A live job of the same kind and subject is returned instead of a second one. What `can_wait` is left for the
+        reconciler to ring: work that a person waits for, begun in the same moment, comes first.
         """
         subject = round.subject if round else f"release:{release.pk}" if release else f"project:{project.pk}"
         subject = source.subject if source else subject
@@ -74,7 +76,7 @@ class JobQuerySet(StatefulQuerySet["Job"]):
                 "plan": plan, "created_by": by, "state": Job.State.QUEUED,
             },
         )  # fmt: skip
-        if created:
+        if created and not can_wait:
             transaction.on_commit(job.ring)
         return job
 

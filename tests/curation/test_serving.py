@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -115,3 +116,18 @@ def test_a_guard_that_went_back_is_published_at_once(guard: Guard, settings: Any
 
     assert list(published(settings)) == [guard.project.slug]
     assert not guard.project.jobs.live().exists(), "it was exported before"
+
+
+def test_an_export_leaves_the_next_stage_of_a_round_the_first_turn(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[Any] = []
+    monkeypatch.setattr("curation.bell.ring", lambda job_id, queue: rung.append(job_id))
+    Job.objects.filter(kind="export").update(state="done")
+    serving.changed(guard.project)
+    job = export_job(guard.project)
+    assert job.pk not in rung
+
+    Job.objects.filter(pk=job.pk).update(rung_at=job.created_at - timedelta(minutes=1))
+    jobs.reconcile()
+    assert job.pk in rung
