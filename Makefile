@@ -17,8 +17,13 @@ round: $(READY)  ## go once round the loop in this shell and print one JSON obje
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py run_round --project demo --review auto $(ARGS)
 
-test: $(READY)  ## the whole suite, a file at a time in each of WORKERS processes
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+# What drives a browser or kills servers wants the machine for itself; the rest goes a file at a time in WORKERS
+# processes. Status 5 is pytest's word for no tests, as where ARGS choose a file of the other kind.
+ALONE := browser or processes
+
+test: $(READY)  ## the whole suite
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not ($(ALONE))" $(ARGS) || test $$? = 5
+	@$(BIN)/pytest -m "$(ALONE)" $(ARGS) || test $$? = 5
 
 check: $(READY)  ## linters, types, layers, migrations
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parent / "screenshots"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PAGES = {
     "overview": "", "examples": "examples/", "import": "import/", "rounds": "rounds/", "round-start": "rounds/start/",
+    "recipes": "rounds/recipes/", "queue": "queue/", "guard-rules": "guards/rules/", "threshold": "guards/1/threshold/",
     "review": "review/?understood=1", "agreement": "quality/", "disputes": "quality/disputes/",
     "known-questions": "quality/known/", "exams": "quality/exams/", "people": "quality/people/",
     "rules": "quality/rules/", "guards": "guards/", "traffic": "guards/live/", "releases": "releases/",
@@ -27,7 +28,19 @@ FIRST_OF = {
     "guard": "guards/",
     "release": "releases/",
 }
-NARROW = ("overview", "examples", "round", "review", "guard", "agreement", "dispute")
+NARROW = (
+    "overview",
+    "examples",
+    "import",
+    "queue",
+    "round",
+    "review",
+    "guards",
+    "guard",
+    "agreement",
+    "dispute",
+    "release",
+)
 
 
 def sign_in(page: Page, user: str) -> None:
