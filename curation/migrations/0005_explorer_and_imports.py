@@ -41,8 +41,9 @@ BEGIN
 END $$;
 CREATE TRIGGER keep_new_vector AFTER INSERT ON curation_example
     FOR EACH ROW WHEN (NEW.embedding IS NOT NULL) EXECUTE FUNCTION curation_keep_vector();
+-- As text: a dump is restored with an empty search path, where the operators of vectors have no name.
 CREATE TRIGGER keep_vector AFTER UPDATE OF embedding ON curation_example
-    FOR EACH ROW WHEN (NEW.embedding IS DISTINCT FROM OLD.embedding) EXECUTE FUNCTION curation_keep_vector();
+    FOR EACH ROW WHEN (NEW.embedding::text IS DISTINCT FROM OLD.embedding::text) EXECUTE FUNCTION curation_keep_vector();
 """
 VECTORS_BACK = """
 DROP TRIGGER keep_vector ON curation_example;
