@@ -98,17 +98,8 @@ def reliability(scores: Array, labels: Array) -> list[dict[str, Any]]:
     return found
 
 
-def at_rate(scores: Array, labels: Array, rate: float) -> float | None:
-    """Recall where at most this share of the harmless rows is blocked; None where one label is missing."""
-    if not labels.any() or labels.all():
-        return None
-    _, hits, alarms = _cuts(scores, labels)
-    allowed = alarms <= math.floor(rate * (1 - labels).sum())
-    return float((hits[allowed].max() if allowed.any() else 0) / labels.sum())
-
-
 def average_precision(scores: Array, labels: Array) -> float | None:
-    """Area under precision and recall, as steps; None where one label is missing."""
+    """Area under precision and recall, as steps; None where one label is missing. The site does not load scikit-learn."""
     if not labels.any() or labels.all():
         return None
     _, hits, alarms = _cuts(scores, labels)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from classifier.evaluate import recall_at
 from curation.models import Evaluation, EvaluationSet, Example, FrozenRows, Guard, RowScores
 from curation.operations import curves
 from curation.operations.curves import Array
@@ -52,7 +53,7 @@ class Scored:
 
     @property
     def recall_at_1(self) -> float | None:
-        return curves.at_rate(self.scores, self.labels, 0.01)
+        return recall_at(self.scores, self.labels, 0.01)
 
     def languages(self) -> list[dict[str, Any]]:
         return curves.by(self.rows.languages, self.scores, self.labels, self.threshold)
