@@ -99,7 +99,7 @@ def reliability(scores: Array, labels: Array) -> list[dict[str, Any]]:
 
 
 def average_precision(scores: Array, labels: Array) -> float | None:
-    """Area under precision and recall, as steps; None where one label is missing. The site does not load scikit-learn."""
+    """Area under precision and recall, as steps; None where one label is missing. The site loads no scikit-learn."""
     if not labels.any() or labels.all():
         return None
     _, hits, alarms = _cuts(scores, labels)
