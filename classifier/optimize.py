@@ -42,7 +42,8 @@ def make_optimizer(guard: Any, settings: TrainSettings) -> torch.optim.AdamW:
         {"params": [p for name, p in trained if not name.startswith("encoder.")], "lr": settings.head_learning_rate},
     ]
     full = [group for group in groups if group["params"]]
-    optimizer = torch.optim.AdamW(full, weight_decay=settings.weight_decay)
+    # One pass over the weights: on two cores the other way takes a fifth of a step of a small encoder.
+    optimizer = torch.optim.AdamW(full, weight_decay=settings.weight_decay, fused=True)
     for group in optimizer.param_groups:
         group["full_rate"] = group["lr"]
     return optimizer

@@ -15,6 +15,8 @@ from classifier.runfolder import Report
 from pipeline.generators import Prompt, generators
 from pipeline.generators.weights import DEFAULT_GENERATOR, generator_folder
 
+MOST = 64  # tokens that a nucleus may hold; a wider one is noise from a model this small
+
 
 @generators.register("local")
 @dataclass(frozen=True)
@@ -86,25 +88,54 @@ def has_bfloat16() -> bool:
 
 
 def complete(tokenizer: Any, model: Any, prompts: Sequence[Prompt], top_p: float) -> list[str]:
-    """Sample one line after each prompt of a batch."""
+    """Sample one line after each prompt of a batch.
+
+    Neither reads the same thing twice nor waits for the longest line: what prompts share is read once, equal prompts
+    are read once, and a row leaves the batch when its line ends.
+    """
     import torch
 
+    texts = [prompt.text for prompt in prompts]
+    different = list(dict.fromkeys(texts))
     with torch.inference_mode():
-        batch = _encode(tokenizer, model, [prompt.text for prompt in prompts])
-        output = model.generate(
-            **batch, do_sample=True, temperature=prompts[0].temperature, top_p=top_p, top_k=0,
-            max_new_tokens=max(prompt.max_new_tokens for prompt in prompts), pad_token_id=tokenizer.pad_token_id,
-            stopping_criteria=[AfterLine(tokenizer, batch["input_ids"].shape[1])],
-        )  # fmt: skip
-    texts = tokenizer.batch_decode(output[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
-    return [first_line(text) for text in texts]
+        page = _read(tokenizer, model, different)
+        page.keep(torch.tensor([different.index(text) for text in texts], device=model.device))
+        limit = max(prompt.max_new_tokens for prompt in prompts)
+        rows = _write(model, page, _ends(tokenizer, model), prompts[0].temperature, top_p, limit)
+    return [first_line(text) for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]
 
 
-def _encode(tokenizer: Any, model: Any, texts: Sequence[str]) -> dict[str, Any]:
-    """What `generate` takes for a batch. Instructions and examples that all prompts begin with are read only once.
+@dataclass
+class _Page:
+    """What a model has read, a row a prompt."""
 
-    Shapes: input_ids and attention_mask (batch, shared + longest rest); the padding stands between the two parts.
-    """
+    scores: Any  # (batch, vocabulary) of the next token
+    mask: Any  # (batch, tokens read); padding stands between what all share and the rest
+    cache: Any
+
+    def keep(self, rows: Any) -> None:
+        """Take these rows, as often as they are named."""
+        self.scores, self.mask = self.scores[rows], self.mask[rows]
+        self.cache.batch_select_indices(rows)
+
+    def turn(self, model: Any, tokens: Any) -> None:
+        """Read a token more in each row; shape (batch,)."""
+        import torch
+
+        places = self.mask.sum(dim=1, keepdim=True)
+        self.mask = torch.cat([self.mask, torch.ones_like(places)], dim=1)
+        self.read(model, tokens[:, None], places)
+
+    def read(self, model: Any, ids: Any, places: Any) -> None:
+        """Read tokens at their places; both of shape (batch, tokens), the mask is wide enough already."""
+        output = model(
+            ids, attention_mask=self.mask, position_ids=places, cache=self.cache, use_cache=True, logits_to_keep=1
+        )
+        self.scores = output.logits[:, -1]
+
+
+def _read(tokenizer: Any, model: Any, texts: Sequence[str]) -> _Page:
+    """Read a batch of prompts; instructions and examples that all of them begin with only once."""
     import torch
     from transformers import DynamicCache
 
@@ -112,17 +143,52 @@ def _encode(tokenizer: Any, model: Any, texts: Sequence[str]) -> dict[str, Any]:
     shared = rows[0][: _shared(rows)]
     rests = {"input_ids": [row[len(shared) :] for row in rows]}
     rest = tokenizer.pad(rests, return_tensors="pt", padding_side="left").to(model.device)
-    if not shared:
-        return dict(rest)
-    start, cache = torch.tensor([shared], device=model.device), DynamicCache(config=model.config)
-    model(start, cache=cache, use_cache=True, logits_to_keep=1)
-    cache.batch_repeat_interleave(len(rows))
-    starts = start.expand(len(rows), -1)
-    return {
-        "input_ids": torch.cat([starts, rest["input_ids"]], dim=1),
-        "attention_mask": torch.cat([torch.ones_like(starts), rest["attention_mask"]], dim=1),
-        "cache": cache,
-    }
+    cache = DynamicCache(config=model.config)
+    if shared:
+        model(torch.tensor([shared], device=model.device), cache=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(rows))
+    mask = torch.cat([rest["attention_mask"].new_ones(len(rows), len(shared)), rest["attention_mask"]], dim=1)
+    places = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, len(shared) :]
+    page = _Page(None, mask, cache)
+    page.read(model, rest["input_ids"], places)
+    return page
+
+
+def _write(model: Any, page: _Page, ends: Any, temperature: float, top_p: float, limit: int) -> list[list[int]]:
+    """Sample each row up to the end of its line, `limit` tokens at most, and return the rows' token ids."""
+    import torch
+
+    written: list[list[int]] = [[] for _ in page.mask]
+    rows = torch.arange(len(written), device=page.mask.device)
+    live = torch.ones_like(rows, dtype=torch.bool)
+    for step in range(limit):
+        tokens = sample(page.scores, temperature, top_p)
+        for row, token in zip(rows[live].tolist(), tokens[live].tolist(), strict=True):
+            written[row].append(token)
+        # The first token may be a line break of its own; one after it ends the answer.
+        live &= ~torch.isin(tokens, ends if step else ends[:1])
+        if not live.any():
+            break
+        if live.float().mean() <= 0.8:  # dropping a row copies all others
+            page.keep(live.nonzero()[:, 0])
+            rows, tokens, live = rows[live], tokens[live], live[live]
+        if step + 1 < limit:
+            page.turn(model, tokens)
+    return written
+
+
+def sample(scores: Any, temperature: float, top_p: float) -> Any:
+    """Draw a token from the nucleus of each row of scores (batch, vocabulary), at most `MOST` tokens wide.
+
+    Sorting and drawing among all 49,152 would take as long as a third of the model's own work.
+    """
+    import torch
+
+    best, tokens = (scores.float() / temperature).topk(min(MOST, scores.shape[-1]), dim=-1)
+    chances = best.softmax(dim=-1)
+    nucleus = chances.cumsum(dim=-1) - chances < top_p  # the token that crosses the border belongs to it
+    drawn = torch.multinomial(chances * nucleus, num_samples=1)
+    return tokens.gather(1, drawn)[:, 0]
 
 
 def _shared(rows: Sequence[Sequence[int]]) -> int:
@@ -136,19 +202,11 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
-class AfterLine:
-    """Stop each row at the end of its line: the rest of the budget would go into text that is thrown away."""
+def _ends(tokenizer: Any, model: Any) -> Any:
+    """Ids that end an answer, shape (ids,): that of the end of text, then those of line breaks."""
+    import torch
 
-    def __init__(self, tokenizer: Any, start: int) -> None:
-        self._newlines = newline_tokens(tokenizer)
-        self._start = start
-
-    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        import torch
-
-        # The first token may be a line break of its own; one after it ends the answer.
-        written = input_ids[:, self._start + 1 :]
-        return torch.isin(written, self._newlines.to(written.device)).any(dim=1)
+    return torch.cat([torch.tensor([tokenizer.eos_token_id]), newline_tokens(tokenizer)]).to(model.device)
 
 
 @lru_cache(maxsize=2)

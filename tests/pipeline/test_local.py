@@ -1,4 +1,4 @@
-"""The local generator reads what its prompts share once; what it writes is the same."""
+"""The local generator reads nothing twice and waits for no ended row; what it writes is the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline import prompts
-from pipeline.generators.local import _encode, _shared
+from pipeline.generators import Prompt
+from pipeline.generators.local import _read, _shared, _write, complete, sample
 
 TEXTS = ["How do I bake bread?", "You are a nice person.", "What time does the library open on Sundays in the summer?"]
 
@@ -28,20 +29,56 @@ def pair() -> tuple[Any, Any]:
     return tokenizer, LlamaForCausalLM(config).eval()
 
 
-def written(pair: tuple[Any, Any], batch: Any) -> Any:
+PROMPTS = [prompts.load("paraphrase.v1").render(text) for text in TEXTS]
+GREEDY = 1e-9  # of the probability: only the likeliest token fits
+
+
+def plain(pair: tuple[Any, Any], texts: list[str]) -> list[list[int]]:
+    """What the library writes after the texts, the likeliest token each time."""
+    batch = pair[0](texts, return_tensors="pt", padding=True)
     output = pair[1].generate(**batch, do_sample=False, max_new_tokens=12, pad_token_id=pair[0].pad_token_id)
-    return output[:, batch["input_ids"].shape[1] :].tolist()
+    rows: list[list[int]] = output[:, batch["input_ids"].shape[1] :].tolist()
+    return rows
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "texts",
-    [[prompts.load("paraphrase.v1").render(text) for text in TEXTS], TEXTS, TEXTS[:1], [TEXTS[0], TEXTS[0]]],
-    ids=["prompts of one stage", "nothing in common", "one alone", "the same twice"],
+    [PROMPTS, TEXTS, TEXTS[:1], [TEXTS[0], TEXTS[1], TEXTS[0]]],
+    ids=["prompts of one stage", "nothing in common", "one alone", "one twice"],
 )
-def test_reading_the_shared_beginning_once_changes_nothing(pair: tuple[Any, Any], texts: list[str]) -> None:
-    plain = pair[0](texts, return_tensors="pt", padding=True)
-    assert written(pair, _encode(*pair, texts)) == written(pair, plain)
+def test_reading_what_is_shared_once_changes_nothing(pair: tuple[Any, Any], texts: list[str]) -> None:
+    expected = pair[0].batch_decode(plain(pair, texts), skip_special_tokens=True)
+    asked = [Prompt(text, max_new_tokens=12, temperature=1.0) for text in texts]
+    assert complete(*pair, asked, GREEDY) == [text.strip() for text in expected]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [0, 1, 2])
+@pytest.mark.parametrize("at", [0, 1, 5])
+def test_a_row_ends_at_its_ending_and_the_others_go_on(pair: tuple[Any, Any], row: int, at: int) -> None:
+    import torch
+
+    rows = plain(pair, PROMPTS)
+    nothing, ending = pair[0].eos_token_id, rows[row][at]
+    ends = torch.tensor([nothing, ending])
+    with torch.inference_mode():
+        written = _write(pair[1], _read(*pair, PROMPTS), ends, 1.0, GREEDY, 12)
+    for whole, part in zip(rows, written, strict=True):
+        # One that comes first of all is the line break before the answer.
+        end = next((i + 1 for i, token in enumerate(whole) if i and token == ending), len(whole))
+        assert part == whole[:end]
+
+
+def test_a_token_is_drawn_from_the_nucleus() -> None:
+    import torch
+
+    torch.manual_seed(0)
+    scores = torch.log(torch.tensor([[0.1, 0.5, 0.05, 0.35]])).expand(400, -1)
+    assert set(sample(scores, 1.0, 0.8).tolist()) == {1, 3}  # .5 does not reach .8, .5 and .35 do
+    assert set(sample(scores, 1.0, 0.4).tolist()) == {1}
+    counts = torch.bincount(sample(scores, 1.0, 1.0), minlength=4) / 400
+    assert torch.allclose(counts, torch.tensor([0.1, 0.5, 0.05, 0.35]), atol=0.08)
 
 
 def test_a_row_keeps_a_token_of_its_own() -> None:
