@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, Q
 from django.db.models.functions import Coalesce, Now
 
 from curation.models.audit import Move
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from curation.models.release import Release
 
 MAX_ATTEMPTS = 3
+PATIENCE = timedelta(minutes=15)  # that patient work gives way for; after that it takes its turn
 RETRY = "Look at the log in the run folder, then press Retry: finished work is kept."
 
 
@@ -58,11 +59,10 @@ class JobQuerySet(StatefulQuerySet["Job"]):
         source: Import | None = None,
         plan: Plan | None = None,
         by: User | None = None,
-        can_wait: bool = False,
     ) -> Job:
         """Insert a job in the transaction that wants the work, and ring the bell when that commits.
 
-        A live job of the same kind and subject is returned instead of a second one. What `can_wait` is left for the
+        A live job of the same kind and subject is returned instead of a second one. What is patient is left for the
         reconciler to ring: work that a person waits for, begun in the same moment, comes first.
         """
         subject = round.subject if round else f"release:{release.pk}" if release else f"project:{project.pk}"
@@ -76,14 +76,19 @@ class JobQuerySet(StatefulQuerySet["Job"]):
                 "plan": plan, "created_by": by, "state": Job.State.QUEUED,
             },
         )  # fmt: skip
-        if created and not can_wait:
+        if created and kind not in Job.PATIENT:
             transaction.on_commit(job.ring)
         return job
 
+    def _gives_way(self) -> Q:
+        """Patient, not here for long, and something else waits for the same workers; the reconciler rings again."""
+        others = Job.objects.filter(state=Job.State.QUEUED, kind__in=Job.COMPUTE).exclude(kind__in=Job.PATIENT)
+        return Q(Exists(others), kind__in=Job.PATIENT, created_at__gt=Now() - PATIENCE)
+
     def claim(self, pk: int, worker: str) -> Job | None:
-        """Take a queued job, counting the attempt, or return None: delivered twice, cancelled, or taken."""
+        """Take a queued job, counting the attempt, or return None: delivered twice, cancelled, taken, or patient."""
         with transaction.atomic():
-            taken = self.filter(pk=pk, state=Job.State.QUEUED).update(
+            taken = self.filter(pk=pk, state=Job.State.QUEUED).exclude(self._gives_way()).update(
                 state=Job.State.RUNNING, attempt=F("attempt") + 1, tries=F("tries") + 1, worker=worker,
                 heartbeat_at=Now(), ended_at=None, started_at=Coalesce("started_at", Now()), error="", remedy="",
             )  # fmt: skip
@@ -136,6 +141,7 @@ class Job(Stateful):
         Kind.PREVIEW,
         Kind.MEASURE,
     )  # one at a time per device
+    PATIENT = (Kind.EXPORT,)  # nobody looks on; the stages of a round, which people do wait for, come first
     MOVES = {
         State.QUEUED: (State.RUNNING, State.CANCELLED, State.PAUSED),
         State.RUNNING: (State.DONE, State.FAILED, State.CANCELLED, State.DEAD, State.QUEUED, State.PAUSED),

@@ -47,7 +47,7 @@ def _folders() -> dict[str, str]:
 def changed(project: Project) -> None:
     """Have the served guards exported and published, once the transaction that changed them commits."""
     if _unexported(project):
-        Job.objects.enqueue(Job.Kind.EXPORT, project, can_wait=True)
+        Job.objects.enqueue(Job.Kind.EXPORT, project)
     transaction.on_commit(publish)
 
 

@@ -131,3 +131,9 @@ def test_an_export_leaves_the_next_stage_of_a_round_the_first_turn(
     Job.objects.filter(pk=job.pk).update(rung_at=job.created_at - timedelta(minutes=1))
     jobs.reconcile()
     assert job.pk in rung
+
+    waiting = Job.objects.enqueue("prioritize", guard.project)
+    assert jobs.work(job.pk) is None, "a stage waits for the same worker"
+    Job.objects.filter(pk=job.pk).update(created_at=job.created_at - timedelta(hours=1))
+    assert jobs.work(job.pk) is not None, "it has waited long enough"
+    assert Job.objects.get(pk=waiting.pk).state == "queued"
