@@ -14,7 +14,9 @@ class Move(models.Model):
     old = models.CharField(max_length=20)
     new = models.CharField(max_length=20)
     count = models.PositiveIntegerField(default=1)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     at = models.DateTimeField(auto_now_add=True)
     note = models.CharField(max_length=500, blank=True, help_text="why; never text of an example")
 

@@ -135,11 +135,14 @@ class Lease(models.Model):
         RELEASED = "released"  # by a lead, or because the person or the example left
         RETURNED = "returned"
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="leases")
+    # One is written and ended at every claim and verdict, so what is closed has few indexes.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="leases", db_index=False)
     example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="leases")
     slot = models.PositiveSmallIntegerField(default=1, help_text="1 to the overlap")
-    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="leases")
-    batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="leases")
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="leases", db_index=False
+    )
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="leases", db_index=False)
     purpose = models.CharField(max_length=12, choices=Purpose.choices, default=Purpose.QUEUE)
     held = models.BooleanField(default=False, help_text="kept for hours, as while one asks a colleague")
     granted_at = models.DateTimeField(db_default=Now())
@@ -165,6 +168,7 @@ class Lease(models.Model):
         indexes = [
             models.Index(fields=["project", "expires_at"], condition=Q(closed_at=None), name="lease_expiry"),
             models.Index(fields=["reviewer", "project", "id"], condition=Q(closed_at=None), name="lease_hand"),
+            models.Index(fields=["batch"], condition=Q(batch__isnull=False), name="lease_batch"),
         ]
         ordering = ["id"]
 

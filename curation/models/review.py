@@ -71,10 +71,15 @@ class Verdict(models.Model):
         PERSON = "person"
         MACHINE = "machine"
 
-    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="verdicts")
-    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="verdicts")
+    # Written all day and read by few paths, so only those have an index: see Meta.
+    example = models.ForeignKey(Example, on_delete=models.PROTECT, related_name="verdicts", db_index=False)
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="verdicts", db_index=False
+    )
     maker = models.CharField(max_length=8, choices=Maker.choices)
-    job = models.ForeignKey("curation.Job", null=True, on_delete=models.PROTECT, related_name="verdicts")
+    job = models.ForeignKey(
+        "curation.Job", null=True, on_delete=models.PROTECT, related_name="verdicts", db_index=False
+    )
     decision = models.CharField(max_length=8, choices=Decision.choices)
     label = models.CharField(max_length=6, choices=Label.choices, blank=True)
     categories = ArrayField(models.CharField(max_length=60), default=list, blank=True)
@@ -86,12 +91,12 @@ class Verdict(models.Model):
     purpose = models.CharField(max_length=12, choices=Purpose.choices, default=Purpose.QUEUE)
     version = models.PositiveIntegerField(default=1, help_text="of the text that was judged")
     lease = models.ForeignKey(Lease, null=True, on_delete=models.PROTECT, related_name="verdicts")
-    bulk = models.ForeignKey(BulkAct, null=True, on_delete=models.PROTECT, related_name="verdicts")
+    bulk = models.ForeignKey(BulkAct, null=True, on_delete=models.PROTECT, related_name="verdicts", db_index=False)
     # Sent twice, it counts once: the same key and body get the stored answer again.
     idempotency_key = models.UUIDField(null=True)
     body_hash = models.CharField(max_length=64, blank=True)
     answer = models.JSONField(null=True)
-    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, related_name="+")
+    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, related_name="+", db_index=False)
     supersedes = models.OneToOneField(
         "self", null=True, on_delete=models.PROTECT, related_name="superseded_by", db_constraint=True
     )
@@ -117,6 +122,8 @@ class Verdict(models.Model):
             models.Index(fields=["example", "id"]),
             models.Index(fields=["reviewer", "-id"]),
             models.Index(fields=["reviewer", "created_at"], name="verdict_reviewer_time"),
+            models.Index(fields=["job"], condition=Q(job__isnull=False), name="verdict_job"),
+            models.Index(fields=["bulk"], condition=Q(bulk__isnull=False), name="verdict_bulk"),
         ]
         ordering = ["id"]
 

@@ -20,12 +20,13 @@ ORDERS = {
     ReviewRules.Order.OLDEST: "e.id",
     ReviewRules.Order.RANDOM: "e.draw, e.id",
 }
-# OFFSET 0 as in `curation.models.example.Probe`, and for the same reason.
+# OFFSET 0 as in `curation.models.example.Probe`, and for the same reason. Adding 0 keeps the planner from reading all
+# that a person ever judged to find the one verdict on an example.
 WAITS = """
 e.project_id = %(project)s AND e.state = 'queued' AND NOT e.reserved
 AND NOT EXISTS (SELECT 1 FROM curation_lease l WHERE l.example_id = e.id AND l.closed_at IS NULL
     AND (l.reviewer_id = %(reviewer)s OR l.purpose = 'queue' AND %(one)s) OFFSET 0)
-AND NOT EXISTS (SELECT 1 FROM curation_verdict v WHERE v.example_id = e.id AND v.reviewer_id = %(reviewer)s
+AND NOT EXISTS (SELECT 1 FROM curation_verdict v WHERE v.example_id = e.id AND v.reviewer_id + 0 = %(reviewer)s
     AND v.decision <> 'withdraw'
     AND NOT EXISTS (SELECT 1 FROM curation_verdict w WHERE w.supersedes_id = v.id) OFFSET 0)
 AND (%(one)s OR coalesce(e.overlap, %(overlap)s) > (
@@ -41,9 +42,9 @@ AND e.id <> ALL(%(but)s::bigint[]) ORDER BY {order} LIMIT %(count)s FOR UPDATE O
 """
 COUNTS = f"""
 SELECT (
-    SELECT count(*) FROM curation_verdict v JOIN curation_example e ON e.id = v.example_id
+    SELECT count(*) FROM curation_verdict v
     WHERE v.reviewer_id = %(reviewer)s AND v.created_at >= date_trunc('day', statement_timestamp())
-    AND e.project_id = %(project)s AND v.decision NOT IN ('skip', 'withdraw')
+    AND v.decision NOT IN ('skip', 'withdraw')
     AND NOT EXISTS (SELECT 1 FROM curation_verdict w WHERE w.supersedes_id = v.id OFFSET 0)
 ), (
     -- From the far end, where nobody holds anything: the near end is what everybody has in hand.
@@ -78,7 +79,7 @@ def pick(
 
 
 def counts(project: Project, reviewer: User, most: int) -> tuple[int, int]:
-    """What this person judged today, and what waits for them in the pool, counted up to `most`."""
+    """What this person judged today, here and elsewhere, and what waits for them in the pool, counted up to `most`."""
     with connection.cursor() as cursor:
         cursor.execute(COUNTS, _values(project, reviewer, most=most))
         judged, waiting = cursor.fetchone()
