@@ -13,8 +13,8 @@ from classifier.normalize import normalized_hash
 from curation.models import AuditEntry, Example, Project
 from curation.models.example import MAX_TEXT, Split
 from curation.operations import Refused
-from pipeline import importers
-from pipeline.importers import ImportedRow, RowError
+from pipeline.importers import RowError
+from pipeline.mapping import ImportedRow, Mapping, read
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -70,9 +70,7 @@ def _parsed(project: Project, file: BinaryIO, name: str) -> Iterator[ImportedRow
     key = "csv" if name.lower().endswith(".csv") else "jsonl" if name.lower().endswith((".jsonl", ".ndjson")) else None
     if key is None:
         raise Refused("Expected a file ending in .jsonl or .csv.", "Save it in one of these formats and try again.")
-    importer = importers.importers.make(key)
-    rows: Iterator[ImportedRow | RowError] = importer(file, categories=frozenset(project.policy_version.keys()))
-    return rows
+    return read(key, file, Mapping(), frozenset(project.policy_version.keys()))
 
 
 def _chunks(parsed: Iterator[ImportedRow | RowError], report: ImportReport) -> Iterator[list[ImportedRow]]:
