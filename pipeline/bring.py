@@ -41,6 +41,7 @@ def bring(run: RunFolder, report: Report) -> None:
     with limits(asked), Path(asked["file"]).open("rb") as file, (run / "errors.csv").open("w", newline="") as errors:
         records = importers.make(asked["format"])(file, mapping.columns)
         counts = _read(run, asked, taken(records), errors, report)
+    counts["rows"] += taken.left_out
     write_json(run / "metrics.json", {**counts, "left_out": taken.left_out})
 
 

@@ -8,7 +8,6 @@ values they have, and how its first rows read.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
@@ -27,7 +26,7 @@ SHOWN = 12  # rows
 MOST_COLUMNS = 200
 MOST_VALUES = 60  # of a column: with more it holds texts or numbers, not names
 LONGEST_CELL = 400  # characters
-UNFIT = "?"  # a value that is no name, in the counts
+UNFIT = "…"
 
 
 @dataclass
@@ -124,15 +123,22 @@ def _count(found: Look, columns: dict[str, Column], people: set[str], record: Re
         found.dialect = recognise(record.values)
     found.rows += 1
     values = unfold(found.dialect, record.values) if found.dialect else record.values
+    passed_over = 0
     for name, value in values.items():
-        if name not in columns and len(columns) >= MOST_COLUMNS:
-            found.passed_over = max(found.passed_over, len(values) - MOST_COLUMNS)
+        if name not in columns and (len(columns) >= MOST_COLUMNS or not _is_name(name)):
+            passed_over += 1
             continue
         _see(columns.setdefault(name, Column(name)), value)
-    people.update(people_of(values.values()))
+    found.passed_over = max(found.passed_over, passed_over)
+    people.update(filter(_is_name, people_of(values.values())))
     if len(found.first) < SHOWN:
-        kept = {name: _cut(value) for name, value in islice(values.items(), MOST_COLUMNS)}
+        kept = {name: _cut(value) for name, value in values.items() if name in columns}
         found.first.append(Record(record.line, kept))
+
+
+def _is_name(word: str) -> bool:
+    """Whether it can be shown, stored and chosen as a name."""
+    return len(word) <= LONGEST_NAME and "\0" not in word and not any("\ud800" <= mark <= "\udfff" for mark in word)
 
 
 def _see(column: Column, value: Any) -> None:
@@ -157,34 +163,20 @@ def _more(counts: dict[str, int] | None, cells: Iterable[Any], words_of: Any) ->
         except BadRow:
             return None
         for word in words:
-            if len(word) > LONGEST_NAME:
+            if not _is_name(word):
                 return None
             counts[word] = counts.get(word, 0) + 1
     return counts if len(counts) <= MOST_VALUES else None
 
 
 def _cut(value: Any) -> Any:
-    """A cell as the page shows it; one that is large and no text is told by its kind."""
+    """A cell as the page shows it; one that is large and no text is told by a mark."""
     if isinstance(value, str):
-        return value if len(value) <= LONGEST_CELL else f"{value[:LONGEST_CELL]}…"
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, list | dict):
-        try:
-            return value if len(json.dumps(value, default=str)) <= 10 * LONGEST_CELL and _plain(value) else UNFIT
-        except (ValueError, RecursionError):
-            return UNFIT
-    return str(value)[:LONGEST_CELL]
-
-
-def _plain(value: Any) -> bool:
+        text = value[:LONGEST_CELL].encode("utf-8", "replace").decode()
+        return text if len(value) <= LONGEST_CELL else f"{text}…"
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def common(counts: Mapping[str, int]) -> list[str]:
-    """The most frequent first."""
-    return [word for word, _ in Counter(counts).most_common()]
+        shown = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):  # dates, bytes, figures that are none
+        return str(value)[:LONGEST_CELL] if not isinstance(value, list | dict) else UNFIT
+    # What JSON escapes cannot be stored everywhere, and no name has it.
+    return value if len(shown) <= 10 * LONGEST_CELL and "\\ud" not in shown and "\\u0000" not in shown else UNFIT

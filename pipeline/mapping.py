@@ -303,19 +303,25 @@ class Taken:
         for record in records:
             if isinstance(record, RowError):
                 yield record
-            elif not splits or record.values.get(SPLIT) in splits:
-                yield from self._try(record.line, lambda record=record: self._one(record))  # type: ignore[misc]
-        for row in self._held.values():
-            yield from self._try(row.line, lambda row=row: decided(row))  # type: ignore[misc]
-
-    def _try(self, line: int, read: Callable[[], ImportedRow | None]) -> Iterator[ImportedRow | RowError]:
-        try:
-            if (row := read()) is not None:
+                continue
+            if splits and record.values.get(SPLIT) not in splits:
+                continue
+            if (row := self._tried(self._one, record, record.line, record.where)) is not None:
                 yield row
+        for held in self._held.values():
+            if (row := self._tried(decided, held, held.line)) is not None:
+                yield row
+
+    def _tried(
+        self, read: Callable[[Any], ImportedRow | None], given: Any, line: int, where: str = ""
+    ) -> ImportedRow | RowError | None:
+        try:
+            return read(given)
         except BadRow as error:
-            yield RowError(line, str(error))
+            return RowError(line, f"{where}: {error}" if where else str(error))
         except LeftOut:
             self.left_out += 1
+            return None
 
     def _one(self, record: Record) -> ImportedRow | None:
         """A row; None where it is held."""

@@ -20,14 +20,16 @@ from classifier.runfolder import RunFolder
 from curation import runner
 from curation.models import AuditEntry, Import, Job, Project
 from curation.models.example import MAX_TEXT
-from curation.operations import Refused
+from curation.operations import Refused, mappings, provenance
 from curation.operations.imports import VALIDATION_SHARE
 from curation.operations.jobs import Attempt, finish
+from pipeline.importers import ENDINGS
+from pipeline.mapping import Mapping
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+FORMATS = {ending: key for ending, key in ENDINGS.items() if key != "text"}  # one text alone is no file of rows
 MEMORY = 2 * 2**30  # bytes of address space that reading one file may take
 SECONDS = 3600
 BLOCK = 2**20
@@ -60,11 +62,24 @@ SELECT line FROM staged s WHERE NOT EXISTS (SELECT FROM put WHERE put.text_hash 
 
 
 def start(project: Project, by: User | None, file: BinaryIO, name: str, purpose: str, *, dry: bool = False) -> Import:
-    """Keep a file and have a worker import it; a dry run says what would come of it and stores nothing.
+    """Keep a file with the columns that we document, and have a worker import it; a dry run stores nothing.
 
     Raises:
         Refused: the file's ending is not one we know.
     """
+    return _keep(project, by, file, name, purpose, Job.Kind.CHECK if dry else Job.Kind.IMPORT)
+
+
+def look(project: Project, by: User | None, file: BinaryIO, name: str, purpose: str) -> Import:
+    """Keep a file and have a worker look at its first rows, so that a person can say what its columns mean.
+
+    Raises:
+        Refused: the file's ending is not one we know.
+    """
+    return _keep(project, by, file, name, purpose, Job.Kind.LOOK)
+
+
+def _keep(project: Project, by: User | None, file: BinaryIO, name: str, purpose: str, kind: Job.Kind) -> Import:
     ending = Path(name).suffix.lower()
     if ending not in FORMATS:
         raise Refused(f"Expected a file ending in {', '.join(FORMATS)}.", "Save it in one of these and try again.")
@@ -79,7 +94,7 @@ def start(project: Project, by: User | None, file: BinaryIO, name: str, purpose:
         with (row.folder / "file").open("wb") as kept:
             shutil.copyfileobj(file, kept, BLOCK)
         Import.objects.filter(pk=row.pk).update(bytes=(row.folder / "file").stat().st_size)
-        Job.objects.enqueue(Job.Kind.CHECK if dry else Job.Kind.IMPORT, project, source=row, by=by)
+        Job.objects.enqueue(kind, project, source=row, by=by)
     return row
 
 
@@ -90,16 +105,32 @@ def report_file(row: Import) -> Path | None:
     return file if file and file.exists() else None
 
 
-def go_on(row: Import, by: User | None) -> None:
-    """Import for good what a dry run looked at.
+def go_on(row: Import, by: User | None, mapping: Mapping | None = None, *, dry: bool = False) -> None:
+    """Import a file for good, or try it, by a mapping; without a new one, by the one that it was tried with.
 
     Raises:
-        Refused: it is in the project already.
+        Refused: it is in the project already, or something is being done with it.
     """
     with transaction.atomic():
         if Import.objects.select_for_update().get(pk=row.pk).is_stored:
             raise Refused("This file is in the project already.", "Load the page again.")
-        Job.objects.enqueue(Job.Kind.IMPORT, row.project, source=row, by=by)
+        if row.jobs.live().exists():
+            raise Refused("This file is being read.", "Wait until that is done, or cancel it.")
+        if mapping is not None:
+            Import.objects.filter(pk=row.pk).update(mapping=mapping.to_json(), report={})
+        Job.objects.enqueue(Job.Kind.CHECK if dry else Job.Kind.IMPORT, row.project, source=row, by=by)
+
+
+def look_at(attempt: Attempt) -> None:
+    """The job: read the first rows, and leave what they hold in the run folder."""
+    row = attempt.job.source
+    assert row is not None
+    folder = _run(attempt, row, ["pipeline", "look"], {})
+    key = mappings.columns_key(mappings.read(folder / "look.json"))
+    with transaction.atomic():
+        attempt.job.fence()
+        Import.objects.filter(pk=row.pk).update(columns_key=key)
+        finish(attempt)
 
 
 def bring(attempt: Attempt) -> None:
@@ -154,6 +185,7 @@ def _stored(attempt: Attempt, row: Import, chunks: list[Path]) -> tuple[int, lis
             staged += cursor.fetchone()[0]
             cursor.execute(STORE, values)
             duplicates += [line for (line,) in cursor]
+            provenance.keep(row, chunk.with_suffix(".told"))
             cursor.execute("TRUNCATE staged")
             # Shown by the heartbeat, which has a connection of its own: nobody sees into this transaction.
             attempt.job.done, attempt.job.total, attempt.job.message = number, len(chunks), "Storing"
@@ -168,14 +200,18 @@ def _list_duplicates(folder: RunFolder, lines: list[int]) -> None:
 
 
 def _parsed(attempt: Attempt, row: Import) -> RunFolder:
-    request = {
-        "settings": {
-            "file": str(row.folder / "file"), "format": row.format, "source": row.sha256, "max_text": MAX_TEXT,
-            "categories": row.project.policy_version.keys(), "memory_bytes": MEMORY, "seconds": SECONDS,
-        }
+    settings = {
+        "mapping": row.mapping, "source": row.sha256, "max_text": MAX_TEXT,
+        "categories": row.project.policy_version.keys(),
     }  # fmt: skip
+    return _run(attempt, row, ["pipeline", "import"], settings)
+
+
+def _run(attempt: Attempt, row: Import, program: list[str], settings: dict[str, Any]) -> RunFolder:
+    """Have a program read the file under limits."""
+    limits = {"file": str(row.folder / "file"), "format": row.format, "memory_bytes": MEMORY, "seconds": SECONDS}
     try:
-        return attempt.run(["pipeline", "import"], request, {})
+        return attempt.run(program, {"settings": limits | settings}, {})
     except runner.ProgramKilled as death:
         if any(name in str(death) for name in RETRIED):
             raise

@@ -29,6 +29,7 @@ class Record(NamedTuple):
 
     line: int  # where it begins, from 1
     values: dict[str, Any]
+    where: str = ""  # of an archive: the file, and its line there
 
 
 @dataclass(frozen=True, slots=True)

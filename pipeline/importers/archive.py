@@ -82,10 +82,11 @@ class Archive:
             with member.open() as content:
                 for row in importers.make(member.format)(content, columns):
                     number += 1
+                    where = f"{member.name[-80:]}, line {row.line}"
                     if isinstance(row, RowError):
-                        yield RowError(number, f"{member.name[-80:]}, line {row.line}: {row.message}")
+                        yield RowError(number, f"{where}: {row.message}")
                     else:
-                        yield Record(number, {**member.place, **row.values})
+                        yield Record(number, {**member.place, **row.values}, where)
 
 
 def chosen(found: Sequence[Member]) -> list[Member]:
