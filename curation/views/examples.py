@@ -196,7 +196,8 @@ def import_map(request: access.UserRequest, project: Project, pk: int) -> HttpRe
         except Refused as no:
             access.tell(request, no)
         return redirect("import-detail", project.slug, pk)
-    context = {"project": project, "row": row, "job": row.job} | _mapped(project, look, mapping, problems)
+    context = {"project": project, "row": row, "job": row.job, "said": True}
+    context |= _mapped(project, look, mapping, problems)
     template = "example/_mapping.html" if "HX-Request" in request.headers else "example/import_detail.html"
     return render(request, template, context, status=422 if problems else 200)
 
