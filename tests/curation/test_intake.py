@@ -156,6 +156,23 @@ def test_a_small_file_that_unpacks_to_more_than_memory_fails_with_a_sentence(
     assert not project.examples.exists()
 
 
+def test_looking_at_such_a_file_has_the_same_limits(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MEMORY", 2**30)
+    content = files.as_parquet({"text": ["x" * 2_000_000] * 900, "label": ["safe"] * 900})
+    assert len(content) < 1_000_000
+    row = intake.look(project, None, io.BytesIO(files.as_zip({"a.parquet": content})), "a.zip", "training")
+    job = row.job
+    assert job is not None
+
+    jobs.work(job.pk)
+
+    job.refresh_from_db()
+    assert job.state == "failed"
+    assert "memory" in job.error or "too large when unpacked" in job.error
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all, but long enough to look at"])
 def test_what_is_no_parquet_is_named(project: Project, content: bytes) -> None:
     row, job = brought(project, content, "a.parquet")

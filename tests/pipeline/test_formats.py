@@ -7,6 +7,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -257,6 +258,21 @@ def test_what_save_to_disk_leaves_is_read() -> None:
     )  # fmt: skip
 
     assert brought("archive", packed) == [ImportedRow(1, "hello good friend", "safe")]
+
+
+def test_a_folder_that_the_library_datasets_saved_is_read_with_the_names_of_its_classes(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+    features = Features({"prompt": Value("string"), "label": ClassLabel(names=["unsafe", "safe"])})
+    rows = Dataset.from_dict({"prompt": ["how do i fake it", "how do i frame it"], "label": [0, 1]}, features=features)
+    DatasetDict(train=rows).save_to_disk(tmp_path)
+    packed = files.as_zip(
+        {str(file.relative_to(tmp_path)): file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    )
+
+    assert brought("archive", packed) == [
+        ImportedRow(1, "how do i fake it", "unsafe"), ImportedRow(2, "how do i frame it", "safe"),
+    ]  # fmt: skip
 
 
 def test_a_folder_for_each_label_is_one() -> None:
