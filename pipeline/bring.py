@@ -1,7 +1,8 @@
 """The program that reads a file of a stranger: in a process of its own, with limits on its memory and its time.
 
-    request.json: file, format, categories, source, max_text, memory_bytes, seconds
-    -> chunks/00000.copy …   rows as PostgreSQL's COPY takes them, each file whole once it has its name
+    request.json: file, format, categories, source, evaluation, rest, max_text, memory_bytes, seconds
+    -> chunks/00000.copy …   rows as PostgreSQL's COPY takes them, each file whole once it has its name: `COLUMNS`, then
+                             `rest`, which is the same for every row
        errors.csv            line and reason of every row that cannot be taken, never its text
        metrics.json          counts
 
@@ -21,8 +22,13 @@ from typing import Any, TextIO
 from classifier.normalize import normalized_hash
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from pipeline.importers import ImportedRow, RowError, importers
+from pipeline.splits import split_of
 
 CHUNK = 20_000  # rows
+COLUMNS = (
+    "text_hash", "source_line", "text", "proposed_label", "proposed_categories", "label", "categories", "language",
+    "family", "split",
+)  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what begins with these
 ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -73,7 +79,7 @@ def _read(
             counts["refused"] += 1
             writer.writerow([row.line, f"'{row.message}" if row.message.startswith(FORMULA) else row.message])
             continue
-        chunk.append(_line(row, asked["source"]))
+        chunk.append(_line(row, asked))
         if len(chunk) >= CHUNK:
             _put(run, counts, chunk, report)
     if chunk:
@@ -92,10 +98,13 @@ def _put(run: RunFolder, counts: dict[str, int], chunk: list[str], report: Repor
     report(counts["rows"], 0, f"Read {counts['rows']:,} rows")
 
 
-def _line(row: ImportedRow, source: str) -> str:
+def _line(row: ImportedRow, asked: dict[str, Any]) -> str:
     text_hash = normalized_hash(row.text)
     # Two files may use the same pair names for different things: a family belongs to its file.
-    family = hashlib.sha256(f"{source}:{row.pair}".encode()).hexdigest()[:16] if row.pair else text_hash[:16]
+    source = f"{asked['source']}:{row.pair}"
+    family = hashlib.sha256(source.encode()).hexdigest()[:16] if row.pair else text_hash[:16]
+    split = "evaluation" if asked["evaluation"] else split_of(family)
     categories = "{" + ",".join(row.categories) + "}"  # keys of the policy need no quotes
-    language = row.language.translate(ESCAPED)
-    return f"{row.line}\t{row.text.translate(ESCAPED)}\t{text_hash}\t{row.label}\t{categories}\t{language}\t{family}\n"
+    text, language = row.text.translate(ESCAPED), row.language.translate(ESCAPED)
+    said = f"{row.label}\t{categories}"
+    return f"{text_hash}\t{row.line}\t{text}\t{said}\t{said}\t{language}\t{family}\t{split}\t{asked['rest']}\n"

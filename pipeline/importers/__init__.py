@@ -6,6 +6,7 @@ line at a time, so a file may be as long as it likes. Messages never quote the t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -17,6 +18,8 @@ from pipeline.registry import Registry
 importers = Registry("pipeline.importers")
 
 LONGEST_LINE = 2**20  # bytes; nothing that a person wrote as one message is longer
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 # What other tools call the two labels.
 LABELS: dict[str, Label] = {
@@ -100,7 +103,7 @@ def _text(value: Any) -> str:
         raise BadRow("text is empty")
     if "\0" in value:
         raise BadRow("text holds a NUL character, which no database takes")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if SURROGATE.search(value):
         raise BadRow("text holds half a surrogate pair, which is no character")
     return value.strip()
 

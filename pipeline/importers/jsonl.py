@@ -33,7 +33,7 @@ def parse(line: str) -> dict[str, Any]:
         BadRow: it is something else.
     """
     try:
-        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = STRICT.decode(line)
     except json.JSONDecodeError as error:
         raise BadRow(f"not JSON: {error.msg} at column {error.colno}") from None
     except RecursionError:
@@ -54,3 +54,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise BadRow(f"holds {name}, which is not JSON")
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)  # made once: json.loads makes anew
