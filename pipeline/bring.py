@@ -1,7 +1,8 @@
 """The program that reads a file of a stranger: in a process of its own, with limits on its memory and its time.
 
-    request.json: file, format, mapping, categories, source, max_text, memory_bytes, seconds
-    -> chunks/00000.copy …   rows as PostgreSQL's COPY takes them, each file whole once it has its name
+    request.json: file, format, mapping, categories, source, evaluation, rest, max_text, memory_bytes, seconds
+    -> chunks/00000.copy …   rows as PostgreSQL's COPY takes them, each file whole once it has its name: `COLUMNS`, then
+                             `rest`, which is the same for every row
        chunks/00000.told …   for COPY, too: what was said of them before, where the file knows that
        errors.csv            line and reason of every row that cannot be taken, never its text
        metrics.json          counts
@@ -26,8 +27,13 @@ from classifier.normalize import normalized_hash
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from pipeline.importers import RowError, importers
 from pipeline.mapping import ImportedRow, Mapping, Reader, Taken
+from pipeline.splits import split_of
 
 CHUNK = 20_000  # rows
+COLUMNS = (
+    "text_hash", "source_line", "text", "proposed_label", "proposed_categories", "label", "categories", "language",
+    "family", "split",
+)  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what begins with these
 ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -103,7 +109,7 @@ def _put(
         told = [_told(row) for row in chunk if row.external_id or row.judgements]
         if told:
             _write(target.with_suffix(".told"), told)
-        _write(target, [_line(row, asked["source"]) for row in chunk])
+        _write(target, [_line(row, asked) for row in chunk])
     chunk.clear()
     report(counts["rows"], 0, f"Read {counts['rows']:,} rows")
 
@@ -120,10 +126,13 @@ def _told(row: ImportedRow) -> str:
     return "\t".join(value.translate(ESCAPED) for value in values) + "\n"
 
 
-def _line(row: ImportedRow, source: str) -> str:
+def _line(row: ImportedRow, asked: dict[str, Any]) -> str:
     text_hash = normalized_hash(row.text)
     # Two files may use the same pair names for different things: a family belongs to its file.
-    family = hashlib.sha256(f"{source}:{row.pair}".encode()).hexdigest()[:16] if row.pair else text_hash[:16]
+    source = f"{asked['source']}:{row.pair}"
+    family = hashlib.sha256(source.encode()).hexdigest()[:16] if row.pair else text_hash[:16]
+    split = "evaluation" if asked["evaluation"] else split_of(family)
     categories = "{" + ",".join(row.categories) + "}"  # keys of the policy need no quotes
-    language = row.language.translate(ESCAPED)
-    return f"{row.line}\t{row.text.translate(ESCAPED)}\t{text_hash}\t{row.label}\t{categories}\t{language}\t{family}\n"
+    text, language = row.text.translate(ESCAPED), row.language.translate(ESCAPED)
+    said = f"{row.label}\t{categories}"
+    return f"{text_hash}\t{row.line}\t{text}\t{said}\t{said}\t{language}\t{family}\t{split}\t{asked['rest']}\n"

@@ -5,6 +5,7 @@ Where people's judgements come with a row, its label is what most of them said; 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Mapping as Values
@@ -18,6 +19,7 @@ from pipeline.importers import FILE, FOLDER, SPLIT, BadRow, Columns, Record, Row
 from pipeline.records import SAFE, UNSAFE, Label
 
 ROLES = ("text", "label", "categories", "language", "family", "external_id", "annotator")
+SURROGATE = re.compile("[\ud800-\udfff]")
 LONGEST_NAME = 100  # characters of the name of a label, a category, a family
 MOST_JUDGEMENTS = 100  # of one text
 # What other tools call the two labels.
@@ -270,7 +272,7 @@ def _text(value: Any) -> str:
         raise BadRow("text is empty")
     if "\0" in value:
         raise BadRow("text holds a NUL character, which no database takes")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if SURROGATE.search(value):
         raise BadRow("text holds half a surrogate pair, which is no character")
     return value.strip()
 

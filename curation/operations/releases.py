@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("jsonl", "parquet")  # always there: the one is what the digest is of, the other what libraries load
 EXTRA = {"csv": "CSV for spreadsheets", "csv-lossless": "CSV for programs"}
-FETCH = 2000  # rows at a time
+FETCH = 250  # rows at a time
 ROWS = """
 SELECT e.id::text AS id,
     CASE WHEN e.version = r.version THEN e.text

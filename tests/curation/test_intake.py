@@ -17,6 +17,7 @@ from django.urls import reverse
 from curation.forms.mapping import field
 from curation.models import AuditEntry, Import, Job, Project, Provenance, Verdict
 from curation.operations import imports, intake, jobs, mappings, releases
+from pipeline import splits
 from pipeline.mapping import Mapping
 from tests.factories import make_example, make_member, make_project
 from tests.pipeline import files
@@ -64,7 +65,7 @@ def test_good_rows_go_in_and_the_others_are_named_in_a_file(project: Project) ->
         ("accepted", "unsafe", ["fraud"]), ("accepted", "safe", []),
     ]  # fmt: skip
     assert len({one.family for one in stored}) == 1
-    assert {one.split for one in stored} == {imports.split_of(stored[0].family)}
+    assert {one.split for one in stored} == {splits.split_of(stored[0].family)}
     file = intake.report_file(row)
     assert file is not None
     assert [(int(line), "already" in why) for line, why in list(csv.reader(file.open()))[1:]] == [(3, False), (4, True)]
