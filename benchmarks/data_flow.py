@@ -120,27 +120,13 @@ def look(project: Any, words: list[str], vectors: int) -> dict[str, float]:
     }
 
 
-def export(project: Any, most: int) -> dict[str, float]:
-    """Rows a second, as `operations/releases.py` writes them today."""
-    from curation.operations import releases
-    from pipeline import exporters
-
-    ids = list(project.examples.decided().order_by("pk").values_list("pk", flat=True)[:most])
-    found = {}
-    for key in ("jsonl", "parquet"):
-        began = time.perf_counter()
-        with tempfile.TemporaryFile() as file:
-            exporters.exporters.make(key)(releases._rows(ids), file)
-        found[key] = round(len(ids) / (time.perf_counter() - began))
-    return found
-
-
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     import django
 
     django.setup()
     from django.core.management import call_command
 
+    from benchmarks.export_rate import export_rows_per_s
     from curation.models import Category, Policy, PolicyVersion, Project
 
     call_command("migrate", verbosity=0)
@@ -150,14 +136,16 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     project = Project.objects.create(name="Bench", slug="bench", policy_version=version)
     words = write(folder / "rows.jsonl", arguments.rows)
     spent, report = bring(project, folder / "rows.jsonl")
-    peak = rss(resource.RUSAGE_SELF)
+    peaks = {"worker_importing": rss(resource.RUSAGE_SELF), "reading_program": rss(resource.RUSAGE_CHILDREN)}
     figures = {"rows": arguments.rows, "import_rows_per_s": round(report["rows"] / spent), "added": report["added"]}
     print(json.dumps(figures), file=sys.stderr, flush=True)
     spread()
     embed(project, arguments.vectors)
     figures |= look(project, words, arguments.vectors) | {"vectors": arguments.vectors}
-    figures["export_rows_per_s"] = export(project, arguments.export_rows)
-    figures["peak_rss_mb"] = {"worker_importing": peak, "reading_program": rss(resource.RUSAGE_CHILDREN)}
+    print(json.dumps(figures), file=sys.stderr, flush=True)
+    rates = export_rows_per_s(project, folder)
+    figures["export_rows_per_s"] = {name: round(rate) for name, rate in rates.items()}
+    figures["peak_rss_mb"] = peaks | {"worker_exporting": rss(resource.RUSAGE_SELF)}
     return figures
 
 
@@ -169,11 +157,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--vectors", type=int, default=20_000, help="examples with an embedding")
-    parser.add_argument("--export-rows", type=int, default=50_000)
     parser.add_argument("--quick", action="store_true", help="20,000 rows, 2,000 vectors")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.rows, arguments.vectors, arguments.export_rows = 20_000, 2_000, 5_000
+        arguments.rows, arguments.vectors = 20_000, 2_000
     folder = Path(tempfile.mkdtemp(prefix="whetstone-bench-"))
     folder.chmod(0o755)
     for name in ("DATABASE_URL", "REDIS_URL", "WHETSTONE_ARTIFACTS", "WHETSTONE_SECRET_KEY"):

@@ -263,9 +263,16 @@ def _launch_postgres(var: Path, data: Path) -> None:
     """Start the server; refused while children of a crashed one still go, which the caller tries again."""
     # A pid file whose process is gone, or is another program by now, would block the start.
     (data / "postmaster.pid").unlink(missing_ok=True)
-    options = f"-c listen_addresses='' -k '{socket_folder(var)}' -c unix_socket_permissions=0700"
+    options = f"-c listen_addresses='' -k '{socket_folder(var)}' -c unix_socket_permissions=0700 {_sizes()}"
     log = str(data / "server.log")
     _pg(var, "pg_ctl", "-D", str(data), "-l", log, "-w", "-t", str(int(PATIENCE)), "-o", options, "start")
+
+
+def _sizes() -> str:
+    """How much the server may use. Its own defaults are for a machine of long ago: indexes of a million rows would not
+    fit, and an import would write whole pages into its log again and again."""
+    shared = min(1024, max(128, psutil.virtual_memory().total // 2**20 // 8))  # MB; taken as it is used
+    return f"-c shared_buffers={shared}MB -c max_wal_size=4GB -c checkpoint_timeout=15min -c wal_compression=on"
 
 
 def _init_postgres(var: Path, data: Path) -> None:

@@ -14,6 +14,7 @@ PROGRAMS = {
     "generate": ("pipeline.generate", "generate", "write candidates from seeds: input.parquet -> output.parquet"),
     "filter": ("pipeline.filter", "filter_examples", "let every filter say what it thinks of each candidate"),
     "import": ("pipeline.bring", "bring", "read a file of seeds under limits: request.json -> chunks, errors.csv"),
+    "look": ("pipeline.look", "look", "look at the first rows of a file under limits: request.json -> look.json"),
     "agreement": ("pipeline.agreement", "measure", "measure how far people agree: input.parquet -> metrics.json"),
     "adversary": ("pipeline.adversary.run", "attack", "search for what a guard gets wrong, in both directions"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,14 @@ KEEP, DRAW = "keep", "draw"
 HELD_OUT = "test"  # where what is held out for measuring goes
 NAMES = ("train", "validation", HELD_OUT)
 EVEN = 0.1  # how far the share of unsafe rows in a split may be from that of the whole
+
+VALIDATION_SHARE = 15  # percent of the seed families
+
+
+def split_of(family: str) -> str:
+    """Train or validation, by the family's hash: whatever comes in later, no family changes sides."""
+    share = int(hashlib.sha256(f"split:{family}".encode()).hexdigest()[:8], 16) % 100
+    return "validation" if share < VALIDATION_SHARE else "train"
 
 
 class SplitImpossible(Exception):

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from curation.models import Example
 from curation.models.example import Label, Split
-from curation.operations import demo, imports, recipes
+from curation.operations import demo, imports, intake, recipes
 
 SELECT = forms.Select(attrs={"class": "form-select"})
 
@@ -45,7 +45,7 @@ class ImportForm(forms.Form):
     """A file of seeds."""
 
     file = forms.FileField(
-        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".jsonl,.ndjson,.csv,.parquet"})
+        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ",".join(intake.FORMATS)})
     )
     purpose = forms.ChoiceField(
         choices=[(imports.PURPOSES[0], "Training seeds"), (imports.PURPOSES[1], "Held-out evaluation")], widget=SELECT

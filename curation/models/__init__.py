@@ -5,7 +5,7 @@ from curation.models.audit import AuditEntry, Move
 from curation.models.example import Example, Finding
 from curation.models.gold import ExamAttempt, GoldQuestion, Standing
 from curation.models.guard import Evaluation, EvaluationSet, FrozenRows, Guard, PromotionRules, RowScores
-from curation.models.imported import Import, SavedView, Vector
+from curation.models.imported import Import, Provenance, SavedView, Vector
 from curation.models.job import Job
 from curation.models.plan import Plan, Sample
 from curation.models.policy import Category, Policy, PolicyVersion
@@ -53,6 +53,7 @@ __all__ = [
     "Preferences",
     "Project",
     "PromotionRules",
+    "Provenance",
     "Purpose",
     "Recipe",
     "Release",

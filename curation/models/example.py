@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.db.models.functions import Coalesce, Random
 from pgvector.django import VectorField
 
@@ -170,7 +170,9 @@ class Example(Stateful):
     state = models.CharField(max_length=12, choices=State.choices, default=State.NEW)
     split = models.CharField(max_length=12, choices=Split.choices, default=Split.TRAIN)
 
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children", db_index=False
+    )
     family = models.CharField(max_length=64, help_text="the root seed; no family is on both sides of a split")
     made_by_job = models.ForeignKey(
         "curation.Job", null=True, on_delete=models.PROTECT, related_name="examples", db_index=False
@@ -208,11 +210,19 @@ class Example(Stateful):
 
     class Meta:
         constraints = [
-            # Whoever delivers a result twice, it is stored once.
+            # Whoever delivers a result twice, it is stored once. Finds texts, too: what a machine made may repeat one,
+            # so its number stands beside the hash.
             models.UniqueConstraint(
-                fields=["project", "text_hash"], condition=Q(origin__in=["seed", "human"]), name="imported_text_once"
+                "project",
+                "text_hash",
+                Case(
+                    When(origin__in=["seed", "human"], then=0), default=F("id"), output_field=models.BigIntegerField()
+                ),
+                name="imported_text_once",
             ),
-            models.UniqueConstraint(fields=["made_by_job", "made_as"], name="job_stores_output_once"),
+            models.UniqueConstraint(
+                fields=["made_by_job", "made_as"], condition=Q(made_by_job__isnull=False), name="job_stores_output_once"
+            ),
             models.CheckConstraint(
                 condition=~Q(proposed_label="safe") | Q(proposed_categories=[]), name="safe_has_no_category"
             ),
@@ -224,10 +234,11 @@ class Example(Stateful):
             models.Index(fields=["project", "id"], condition=IN_POOL, name="example_pool_oldest"),
             models.Index(fields=["project", "draw", "id"], condition=IN_POOL, name="example_pool_random"),
             models.Index(fields=["project"], condition=STALE, name="example_stale"),
-            models.Index(fields=["project", "-id"], name="example_newest"),
+            models.Index(fields=["project", "id"], name="example_newest"),  # grows at its end, and is read backwards
             models.Index(fields=["project", "family"], name="example_family"),
-            models.Index(fields=["project", "text_hash"], name="example_hash"),
-            models.Index(fields=["round", "state"], name="example_round_state"),
+            # Imported rows have neither, and do not pay for it.
+            models.Index(fields=["round", "state"], condition=Q(round__isnull=False), name="example_round_state"),
+            models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="example_parent"),
         ]
 
     def __str__(self) -> str:

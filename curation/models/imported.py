@@ -32,6 +32,10 @@ class Import(models.Model):
     sha256 = models.CharField(max_length=64, help_text="of the files in order: families of pairs belong to it")
     format = models.CharField(max_length=40, help_text="key of the importer")
     purpose = models.CharField(max_length=12, choices=Purpose.choices, default=Purpose.TRAINING)
+    mapping: Any = models.JSONField(default=dict, help_text="what its columns mean; empty: as we document them")
+    columns_key = models.CharField(
+        max_length=64, blank=True, help_text="digest of its columns: files that have the same share a mapping"
+    )
     report = models.JSONField(default=dict, help_text="counts of the last dry run or of the import")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
@@ -63,6 +67,23 @@ class Import(models.Model):
     @property
     def is_stored(self) -> bool:
         return self.stored_at is not None
+
+
+class Provenance(models.Model):
+    """What an imported example was elsewhere: its id there, and what was said of it. Append-only.
+
+    Never counted as verdicts: whoever judged it there did so under another policy, and may be nobody of this project
+    though a name is the same.
+    """
+
+    example = models.OneToOneField(Example, primary_key=True, on_delete=models.PROTECT, related_name="provenance")
+    external_id = models.CharField(max_length=100, blank=True)
+    judgements: Any = models.JSONField(
+        default=list, help_text="annotator, label, categories, said (the words of the file), machine"
+    )
+
+    def __str__(self) -> str:
+        return f"provenance of example {self.pk}"
 
 
 class Vector(models.Model):

@@ -114,6 +114,7 @@ class Job(Stateful):
         RESCORE = "rescore"  # measures edited texts again
         AGREEMENT = "agreement"  # measures how far people agree
         EXPORT = "export"
+        LOOK = "look"  # at the first rows of a file
         CHECK = "check"  # an import that stores nothing
         IMPORT = "import"
         PREVIEW = "preview"  # a few texts by a recipe that no round has yet

@@ -13,14 +13,14 @@ from classifier.normalize import normalized_hash
 from curation.models import AuditEntry, Example, Project
 from curation.models.example import MAX_TEXT, Split
 from curation.operations import Refused
-from pipeline import importers
-from pipeline.importers import ImportedRow, RowError
+from pipeline.importers import RowError
+from pipeline.mapping import ImportedRow, Mapping, read
+from pipeline.splits import split_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 CHUNK = 1000  # rows a statement
-VALIDATION_SHARE = 15  # percent of the seed families
 PURPOSES = ("training", "evaluation")
 EVIDENT_ERRORS = 1000  # errors kept for the page; the rest is counted
 
@@ -70,9 +70,7 @@ def _parsed(project: Project, file: BinaryIO, name: str) -> Iterator[ImportedRow
     key = "csv" if name.lower().endswith(".csv") else "jsonl" if name.lower().endswith((".jsonl", ".ndjson")) else None
     if key is None:
         raise Refused("Expected a file ending in .jsonl or .csv.", "Save it in one of these formats and try again.")
-    importer = importers.importers.make(key)
-    rows: Iterator[ImportedRow | RowError] = importer(file, categories=frozenset(project.policy_version.keys()))
-    return rows
+    return read(key, file, Mapping(), frozenset(project.policy_version.keys()))
 
 
 def _chunks(parsed: Iterator[ImportedRow | RowError], report: ImportReport) -> Iterator[list[ImportedRow]]:
@@ -116,9 +114,3 @@ def _example(project: Project, row: ImportedRow, text_hash: str, purpose: str, s
         family=family, proposed_label=row.label, proposed_categories=list(row.categories),
         label=row.label, categories=list(row.categories),
     )  # fmt: skip
-
-
-def split_of(family: str) -> str:
-    """Train or validation, by the family's hash: whatever comes in later, no family changes sides."""
-    share = int(hashlib.sha256(f"split:{family}".encode()).hexdigest()[:8], 16) % 100
-    return Split.VALIDATION if share < VALIDATION_SHARE else Split.TRAIN

@@ -8,63 +8,86 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import logging
 import shutil
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from classifier.runfolder import RunFolder
 from curation import runner
 from curation.models import AuditEntry, Import, Job, Project
 from curation.models.example import MAX_TEXT
-from curation.operations import Refused
-from curation.operations.imports import VALIDATION_SHARE
+from curation.models.imported import Purpose
+from curation.operations import Refused, mappings, provenance
 from curation.operations.jobs import Attempt, finish
+from pipeline.bring import COLUMNS
+from pipeline.importers import ENDINGS
+from pipeline.mapping import Mapping
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+logger = logging.getLogger(__name__)
+
+FORMATS = {ending: key for ending, key in ENDINGS.items() if key != "text"}  # one text alone is no file of rows
 MEMORY = 2 * 2**30  # bytes of address space that reading one file may take
 SECONDS = 3600
+SORT_EVERY = 0.5  # seconds
 BLOCK = 2**20
 RETRIED = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT")  # came from outside; any other signal is the file's doing
-STAGED = """
-CREATE TEMPORARY TABLE staged (
-    line int, text text, text_hash text, label text, categories varchar[], language text, family text
-) ON COMMIT DROP
+# What is the same for all rows of an import; the program ends each line with it.
+REST = {
+    "project_id": "{project}", "source_id": "{source}", "created_at": "{now}", "origin": "seed", "state": "accepted",
+    "stage": "", "stage_settings": "{{}}", "prompt": "", "model_digest": "", "scores": "{{}}", "priority": "0",
+    "priority_reason": "", "version": "1", "scored_version": "1", "reserved": "f",
+}  # fmt: skip
+COPY = f"COPY curation_example ({', '.join((*COLUMNS, *REST))}) FROM STDIN"
+# OFFSET 0 makes it a look into the index for each text: statistics know nothing of this transaction's rows, and without
+# it all of them would be read anew for each chunk.
+THERE = """
+SELECT wanted FROM unnest(%s::text[]) wanted WHERE EXISTS (
+    SELECT FROM curation_example WHERE project_id = %s AND text_hash = wanted OFFSET 0)
 """
-# A row is a duplicate where its text is in the project already, also from an earlier chunk. OFFSET 0 makes it a look
-# into the index for each row: statistics know nothing of this transaction's rows, and a join would read them all anew.
-STORE = """
-WITH put AS (
-    INSERT INTO curation_example (
-        project_id, source_id, source_line, text, text_hash, language, origin, state, split, family, stage,
-        stage_settings, prompt, model_digest, scores, proposed_label, proposed_categories, label, categories, priority,
-        priority_reason, version, scored_version, reserved, created_at)
-    SELECT %(project)s, %(source)s, s.line, s.text, s.text_hash, s.language, 'seed', 'accepted',
-        CASE WHEN %(purpose)s = 'evaluation' THEN 'evaluation'
-             WHEN ('x' || left(encode(sha256(convert_to('split:' || s.family, 'UTF8')), 'hex'), 8))::bit(32)::bigint
-                  %% 100 < %(validation)s THEN 'validation'
-             ELSE 'train' END,
-        s.family, '', '{}', '', '', '{}', s.label, s.categories, s.label, s.categories, 0, '', 1, 1, false, now()
-    FROM staged s WHERE NOT EXISTS (
-        SELECT FROM curation_example e WHERE e.project_id = %(project)s AND e.text_hash = s.text_hash OFFSET 0)
-    ORDER BY s.line ON CONFLICT DO NOTHING RETURNING text_hash
-)
-SELECT line FROM staged s WHERE NOT EXISTS (SELECT FROM put WHERE put.text_hash = s.text_hash) ORDER BY line
+HASH = 64  # characters of a text's hash, which a line begins with
+# One import at a time per project, so that the counts are true; nobody else waits for this lock.
+ALONE = "SELECT pg_advisory_xact_lock(hashtext('import'), %s)"
+# The rows name one project and one file. Both are locked here, so PostgreSQL need not look up both for each row.
+HOLD = """
+SELECT FROM curation_import i JOIN curation_project p ON p.id = i.project_id WHERE i.id = %s FOR KEY SHARE
 """
+# Not every user of a database may: then the rows are checked one by one.
+CHECKS = """
+SELECT set_config('session_replication_role', %s, true) WHERE has_parameter_privilege('session_replication_role', 'SET')
+"""
+# Words only queue up for the index of the explorer while rows are copied; `Sorting` takes them in.
+QUEUE_WORDS = "SET LOCAL gin_pending_list_limit = '64MB'; SET LOCAL work_mem = '64MB'"
+TAKE_WORDS = "SELECT gin_clean_pending_list('example_search')"
 
 
 def start(project: Project, by: User | None, file: BinaryIO, name: str, purpose: str, *, dry: bool = False) -> Import:
-    """Keep a file and have a worker import it; a dry run says what would come of it and stores nothing.
+    """Keep a file with the columns that we document, and have a worker import it; a dry run stores nothing.
 
     Raises:
         Refused: the file's ending is not one we know.
     """
+    return _keep(project, by, file, name, purpose, Job.Kind.CHECK if dry else Job.Kind.IMPORT)
+
+
+def look(project: Project, by: User | None, file: BinaryIO, name: str, purpose: str) -> Import:
+    """Keep a file and have a worker look at its first rows, so that a person can say what its columns mean.
+
+    Raises:
+        Refused: the file's ending is not one we know.
+    """
+    return _keep(project, by, file, name, purpose, Job.Kind.LOOK)
+
+
+def _keep(project: Project, by: User | None, file: BinaryIO, name: str, purpose: str, kind: Job.Kind) -> Import:
     ending = Path(name).suffix.lower()
     if ending not in FORMATS:
         raise Refused(f"Expected a file ending in {', '.join(FORMATS)}.", "Save it in one of these and try again.")
@@ -79,7 +102,7 @@ def start(project: Project, by: User | None, file: BinaryIO, name: str, purpose:
         with (row.folder / "file").open("wb") as kept:
             shutil.copyfileobj(file, kept, BLOCK)
         Import.objects.filter(pk=row.pk).update(bytes=(row.folder / "file").stat().st_size)
-        Job.objects.enqueue(Job.Kind.CHECK if dry else Job.Kind.IMPORT, project, source=row, by=by)
+        Job.objects.enqueue(kind, project, source=row, by=by)
     return row
 
 
@@ -90,28 +113,45 @@ def report_file(row: Import) -> Path | None:
     return file if file and file.exists() else None
 
 
-def go_on(row: Import, by: User | None) -> None:
-    """Import for good what a dry run looked at.
+def go_on(row: Import, by: User | None, mapping: Mapping | None = None, *, dry: bool = False) -> None:
+    """Import a file for good, or try it, by a mapping; without a new one, by the one that it was tried with.
 
     Raises:
-        Refused: it is in the project already.
+        Refused: it is in the project already, or something is being done with it.
     """
     with transaction.atomic():
         if Import.objects.select_for_update().get(pk=row.pk).is_stored:
             raise Refused("This file is in the project already.", "Load the page again.")
-        Job.objects.enqueue(Job.Kind.IMPORT, row.project, source=row, by=by)
+        if row.jobs.live().exists():
+            raise Refused("This file is being read.", "Wait until that is done, or cancel it.")
+        if mapping is not None:
+            Import.objects.filter(pk=row.pk).update(mapping=mapping.to_json(), report={})
+        Job.objects.enqueue(Job.Kind.CHECK if dry else Job.Kind.IMPORT, row.project, source=row, by=by)
+
+
+def look_at(attempt: Attempt) -> None:
+    """The job: read the first rows, and leave what they hold in the run folder."""
+    row = attempt.job.source
+    assert row is not None
+    folder = _run(attempt, row, ["pipeline", "look"], {})
+    key = mappings.columns_key(mappings.read(folder / "look.json"))
+    with transaction.atomic():
+        attempt.job.fence()
+        Import.objects.filter(pk=row.pk).update(columns_key=key)
+        finish(attempt)
 
 
 def bring(attempt: Attempt) -> None:
     """The job: read the file, and store all that can be taken at once; a dry run takes it back."""
     job, row = attempt.job, attempt.job.source
     assert row is not None
-    folder = _parsed(attempt, row)
-    chunks, dry = sorted((folder.path / "chunks").glob("*.copy")), job.kind == Job.Kind.CHECK
-    with transaction.atomic():
-        added, duplicates = _stored(attempt, row, chunks)
-        _list_duplicates(folder, duplicates)
-        report = {**folder.metrics(), "added": added, "duplicates": len(duplicates), "dry": dry}
+    dry = job.kind == Job.Kind.CHECK
+    with Sorting(), transaction.atomic():
+        stored = Stored(attempt, row)
+        folder = _parsed(attempt, row, stored)
+        stored(folder)
+        _list_duplicates(folder, stored.duplicates)
+        report = {**folder.metrics(), "added": stored.added, "duplicates": len(stored.duplicates), "dry": dry}
         if dry:
             transaction.set_rollback(True)
         else:
@@ -122,6 +162,35 @@ def bring(attempt: Attempt) -> None:
             Import.objects.filter(pk=row.pk).update(report=report)
             finish(attempt)
     shutil.rmtree(folder / "chunks", ignore_errors=True)
+
+
+class Sorting:
+    """Takes words into the index of the explorer beside the copying: a second core does what would hold up the first.
+
+    An index knows nothing of transactions, so it may run ahead of the rows, and may stay behind without harm.
+    """
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="sorting", daemon=True)
+
+    def __enter__(self) -> Sorting:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while not self._over.wait(SORT_EVERY):
+                with connection.cursor() as cursor:
+                    cursor.execute(TAKE_WORDS)
+        except DatabaseError as error:  # the copying does it then, more slowly
+            logger.warning("Words are not sorted beside an import: %s", type(error).__name__)
+        finally:
+            connection.close()  # this thread's own
 
 
 def _settle(attempt: Attempt, row: Import, report: dict[str, Any]) -> None:
@@ -135,29 +204,37 @@ def _settle(attempt: Attempt, row: Import, report: dict[str, Any]) -> None:
     finish(attempt)
 
 
-def _stored(attempt: Attempt, row: Import, chunks: list[Path]) -> tuple[int, list[int]]:
-    """Put every chunk into the project; return how many rows went in, and the lines of those that were there."""
-    values: dict[str, str | int] = {
-        "project": row.project_id, "source": row.pk, "purpose": row.purpose, "validation": VALIDATION_SHARE
-    }  # fmt: skip
-    staged, duplicates = 0, list[int]()
-    with connection.cursor() as cursor:
-        # One import at a time per project, so that the counts are true; nobody else waits for this lock.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('import'), %s)", [row.project_id])
-        cursor.execute(STAGED)
-        for number, chunk in enumerate(chunks, 1):
-            attempt.check()
-            with chunk.open("rb") as file, cursor.copy("COPY staged FROM STDIN") as copy:
-                while block := file.read(BLOCK):
-                    copy.write(block)
-            cursor.execute("SELECT count(*) FROM staged")
-            staged += cursor.fetchone()[0]
-            cursor.execute(STORE, values)
-            duplicates += [line for (line,) in cursor]
-            cursor.execute("TRUNCATE staged")
-            # Shown by the heartbeat, which has a connection of its own: nobody sees into this transaction.
-            attempt.job.done, attempt.job.total, attempt.job.message = number, len(chunks), "Storing"
-    return staged - len(duplicates), duplicates
+class Stored:
+    """The rows of an import that are in the project, in an open transaction; called again, it takes what came since."""
+
+    def __init__(self, attempt: Attempt, row: Import) -> None:
+        self.added, self.duplicates = 0, list[int]()
+        self._attempt, self._row, self._project, self._next = attempt, row, row.project_id, 0
+        with connection.cursor() as cursor:
+            cursor.execute(ALONE, [row.project_id])
+            cursor.execute(HOLD, [row.pk])
+            cursor.execute(QUEUE_WORDS)
+
+    def __call__(self, folder: RunFolder) -> None:
+        while (chunk := folder / "chunks" / f"{self._next:05}.copy").exists():
+            self._attempt.check()
+            self._put(chunk.read_bytes())
+            provenance.keep(self._row, chunk.with_suffix(".told"))
+            self._next += 1
+
+    def _put(self, chunk: bytes) -> None:
+        """Copy a chunk without what is there already, also from an earlier chunk."""
+        lines = chunk.splitlines(keepends=True)
+        with connection.cursor() as cursor:
+            cursor.execute(THERE, [[line[:HASH].decode() for line in lines], self._project])
+            if there := {found.encode() for (found,) in cursor}:
+                self.duplicates += [int(line.split(b"\t", 2)[1]) for line in lines if line[:HASH] in there]
+                lines = [line for line in lines if line[:HASH] not in there]
+            cursor.execute(CHECKS, ["replica"])
+            with cursor.copy(COPY) as copy:
+                copy.write(b"".join(lines))
+            cursor.execute(CHECKS, ["origin"])
+        self.added += len(lines)
 
 
 def _list_duplicates(folder: RunFolder, lines: list[int]) -> None:
@@ -167,15 +244,24 @@ def _list_duplicates(folder: RunFolder, lines: list[int]) -> None:
         csv.writer(file).writerows((line, "this text is already in the project") for line in lines)
 
 
-def _parsed(attempt: Attempt, row: Import) -> RunFolder:
-    request = {
-        "settings": {
-            "file": str(row.folder / "file"), "format": row.format, "source": row.sha256, "max_text": MAX_TEXT,
-            "categories": row.project.policy_version.keys(), "memory_bytes": MEMORY, "seconds": SECONDS,
-        }
+def _parsed(attempt: Attempt, row: Import, stored: Stored) -> RunFolder:
+    """Have the program read the file; what it has read is stored while it reads on."""
+    same = {"project": row.project_id, "source": row.pk, "now": timezone.now().isoformat()}
+    settings = {
+        "mapping": row.mapping, "source": row.sha256, "max_text": MAX_TEXT,
+        "categories": row.project.policy_version.keys(), "evaluation": row.purpose == Purpose.EVALUATION,
+        "rest": "\t".join(value.format(**same) for value in REST.values()),
     }  # fmt: skip
+    return _run(attempt, row, ["pipeline", "import"], settings, stored)
+
+
+def _run(
+    attempt: Attempt, row: Import, program: list[str], settings: dict[str, Any], look: Stored | None = None
+) -> RunFolder:
+    """Have a program read the file under limits."""
+    limits = {"file": str(row.folder / "file"), "format": row.format, "memory_bytes": MEMORY, "seconds": SECONDS}
     try:
-        return attempt.run(["pipeline", "import"], request, {})
+        return attempt.run(program, {"settings": limits | settings}, {}, look=look)
     except runner.ProgramKilled as death:
         if any(name in str(death) for name in RETRIED):
             raise

@@ -101,6 +101,8 @@ class Attempt:
             job.history = thinned([*job.history, {"at": done, **metrics}])
         if self._listener:
             self._listener(job)
+        if connection.in_atomic_block:
+            return  # it would lock the row until the commit; the heartbeat, with a connection of its own, shows it
         if now - self._written < 1 and done < total:
             return
         self._written = now

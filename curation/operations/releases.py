@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from classifier.runfolder import sync_folder, write_json
 from curation.models import AuditEntry, Job, Project, Release, Round
-from curation.operations import Refused, freezing
+from curation.operations import Refused, freezing, provenance
 from curation.operations.freezing import Selection
 from pipeline.exporters import exporters
 from pipeline.exporters.card import dataset_card
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("jsonl", "parquet")  # always there: the one is what the digest is of, the other what libraries load
 EXTRA = {"csv": "CSV for spreadsheets", "csv-lossless": "CSV for programs"}
-FETCH = 2000  # rows at a time
+FETCH = 250  # rows at a time
 ROWS = """
 SELECT e.id::text AS id,
     CASE WHEN e.version = r.version THEN e.text
@@ -131,8 +132,18 @@ def _write_files(release: Release, staging: Path, counts: dict[str, Any], attemp
     for key in release.formats[len(FORMATS) :]:
         with (staging / ("data.csv" if key == "csv" else "data-lossless.csv")).open("wb") as file:
             exporters.make("csv", {"formula_safe": key == "csv"})(written(rows(release)), file)
+    _write_provenance(release, staging)
     _describe(release, staging, sink.digest, counts, splits)
     return sink.digest
+
+
+def _write_provenance(release: Release, staging: Path) -> None:
+    """What imported rows were elsewhere, as a file of its own where there is any: the digest is of the rows alone."""
+    told = provenance.of_release(release)
+    first = next(told, None)
+    if first is not None:
+        with (staging / "provenance.jsonl").open("wb") as file:
+            exporters.make("jsonl")(chain([first], told), file)
 
 
 class Progress:

@@ -307,6 +307,7 @@ WORK: dict[Job.Kind, Callable[[Attempt], None]] = {
     Job.Kind.RELEASE: release,
     Job.Kind.AGREEMENT: agreement.measure,
     Job.Kind.EXPORT: serving.export,
+    Job.Kind.LOOK: intake.look_at,
     Job.Kind.CHECK: intake.bring,
     Job.Kind.IMPORT: intake.bring,
     Job.Kind.PRIORITIZE: priority.score,

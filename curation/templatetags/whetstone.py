@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,6 +13,8 @@ from typing import Any
 from django import template
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+
+from pipeline.dialects import judged
 
 register = template.Library()
 ICONS = Path(__file__).resolve().parent.parent / "static" / "vendor" / "tabler-icons"
@@ -82,6 +85,15 @@ def coefficient(value: object) -> str:
 def item(mapping: dict[str, Any], key: str) -> Any:
     """A value of a mapping, or the key itself: names of categories that a policy no longer has."""
     return mapping.get(key, key)
+
+
+@register.filter
+def cell(values: Mapping[str, Any], name: str) -> SafeString:
+    """A cell of somebody's file as text: lists and tables as JSON, and what annotators said in a line."""
+    value = values.get(name, "")
+    if (said := judged(value)) is not None:
+        value = "; ".join(f"{one['by'] or '?'}: {', '.join(one['values'])}" for one in said)
+    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 @register.filter

@@ -1,27 +1,27 @@
 from __future__ import annotations
 
-import csv
 import re
-import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.cache import cache
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import FileResponse, Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from curation.forms import FilterForm, ImportForm
-from curation.models import Project
-from curation.operations import Refused, batches, examples, explore, imports, intake, jobs, queue
+from curation.forms.mapping import MappingForm, chosen
+from curation.models import Project, Provenance
+from curation.operations import Refused, batches, examples, explore, intake, jobs, mappings, queue
 from curation.views import access
+from pipeline.dialects import NAMES
+from pipeline.look import Look
+from pipeline.mapping import Mapping
 
 ID = re.compile(r"[0-9]{1,18}")
-KEPT_ERRORS = 3600  # seconds that a report of row errors can be downloaded
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what begins with these
 
 
 @require_GET
@@ -94,7 +94,7 @@ def detail(request: access.UserRequest, project: Project, pk: int) -> HttpRespon
     context = {
         "project": project, "example": example, "names": project.category_names(), "family": explore.family(example),
         "findings": example.findings.all(), "verdicts": example.verdicts.select_related("reviewer"),
-        "moves": example.moves(),
+        "moves": example.moves(), "provenance": Provenance.objects.filter(pk=example.pk).first(),
     }  # fmt: skip
     return render(request, "example/detail.html", context)
 
@@ -125,74 +125,81 @@ def retire(request: access.UserRequest, project: Project, pk: int) -> HttpRespon
     return redirect("example", project.slug, pk)
 
 
-@require_http_methods(["GET", "POST"])
-@access.lead
-def bring_in(request: access.UserRequest, project: Project) -> HttpResponse:
-    """Import a file of seeds, and show row by row what could not be taken."""
-    form = ImportForm(request.POST or None, request.FILES or None)
-    context: dict[str, Any] = {"project": project, "form": form, "largest": settings.MAX_IMPORT_BYTES // 2**20}
-    context["imports"] = project.imports.select_related("created_by")[:20]
-    if request.method == "POST" and form.is_valid():
-        try:
-            file = form.cleaned_data["file"]
-            report = imports.seeds(project, request.user, file, file.name, form.cleaned_data["purpose"])
-        except Refused as no:
-            form.add_error("file", f"{no.message} {no.remedy}".strip())
-        else:
-            context |= {"report": report, "token": _keep(request, report)}
-    return render(request, "example/import.html", context, status=422 if form.errors else 200)
-
-
-def _keep(request: HttpRequest, report: imports.ImportReport) -> str:
-    """Keep the row errors for a while, for download; they hold line numbers and reasons, never text."""
-    token = secrets.token_urlsafe(16)
-    rows = [(error.line, error.message) for error in report.errors]
-    cache.set(f"import-errors:{request.user.pk}:{token}", rows, KEPT_ERRORS)
-    return token
-
-
 @require_GET
 @access.lead
-def import_errors(request: access.UserRequest, project: Project, token: str) -> HttpResponse:
-    """The row errors of an import as CSV."""
-    rows = cache.get(f"import-errors:{request.user.pk}:{token}")
-    if rows is None:
-        raise Http404
-    response = HttpResponse(
-        content_type="text/csv", headers={"Content-Disposition": 'attachment; filename="errors.csv"'}
-    )
-    writer = csv.writer(response)
-    writer.writerow(["line", "message"])
-    writer.writerows((line, f"'{message}" if message.startswith(FORMULA) else message) for line, message in rows)
-    return response
+def bring_in(request: access.UserRequest, project: Project) -> HttpResponse:
+    """Choose a file; what was imported before stands below."""
+    return _bring_in(request, project, ImportForm())
+
+
+def _bring_in(request: access.UserRequest, project: Project, form: ImportForm) -> HttpResponse:
+    context = {
+        "project": project, "form": form, "largest": settings.MAX_IMPORT_BYTES // 2**20,
+        "imports": project.imports.select_related("created_by")[:20],
+    }  # fmt: skip
+    return render(request, "example/import.html", context, status=422 if form.errors else 200)
 
 
 @require_POST
 @access.lead
 def import_start(request: access.UserRequest, project: Project) -> HttpResponse:
-    """Have a worker import a file, or say what would come of it."""
+    """Have a worker look at a file, so that one can say what its columns mean."""
     form = ImportForm(request.POST, request.FILES)
     if form.is_valid():
         file, purpose = form.cleaned_data["file"], form.cleaned_data["purpose"]
         try:
-            row = intake.start(project, request.user, file, file.name, purpose, dry="dry" in request.POST)
+            row = intake.look(project, request.user, file, file.name, purpose)
             return redirect("import-detail", project.slug, row.pk)
         except Refused as no:
             form.add_error("file", f"{no.message} {no.remedy}".strip())
-    context = {"project": project, "form": form, "largest": settings.MAX_IMPORT_BYTES // 2**20}
-    return render(request, "example/import.html", context, status=422)
+    return _bring_in(request, project, form)
 
 
 @require_GET
 @access.lead
 def import_detail(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
-    """One import, live: a fragment asks again while its job runs."""
+    """One import, live: a fragment asks again while its job runs, and then asks what the columns mean."""
     row = get_object_or_404(project.imports.select_related("created_by"), pk=pk)
     context = {"project": project, "row": row, "job": row.job, "has_file": intake.report_file(row) is not None}
+    if not row.is_stored and not (row.job and row.job.is_live) and (look := mappings.look_of(row)):
+        mapping, remembered = mappings.proposed(row, look)
+        context |= _mapped(project, look, mapping) | {"remembered": remembered}
     asked_again = "HX-Request" in request.headers
     response = render(request, "example/_import.html" if asked_again else "example/import_detail.html", context)
     response["Vary"] = "HX-Request"
     return response
+
+
+def _mapped(project: Project, look: Look, mapping: Mapping, problems: Sequence[str] = ()) -> dict[str, Any]:
+    """What the form shows: columns, values, and the first rows as they would be read."""
+    return {
+        "look": look, "map": MappingForm(mapping, look, project), "shown": mappings.shown(mapping, look, project),
+        "problems": problems, "tool": NAMES.get(look.dialect, ""), "names": project.category_names(),
+    }  # fmt: skip
+
+
+@require_POST
+@access.lead
+def import_map(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
+    """Say what the columns mean: shows how the first rows read by it, tries the file, or imports it."""
+    row = get_object_or_404(project.imports, pk=pk)
+    look = mappings.look_of(row)
+    if look is None:
+        raise Http404
+    start, _ = mappings.proposed(row, look)
+    mapping = chosen(request.POST, request.POST.getlist("splits"), start, look, project)
+    asks = "HX-Request" in request.headers or "show" in request.POST
+    problems = [] if asks else mappings.problems(mapping, look)
+    if not asks and not problems:
+        try:
+            intake.go_on(row, request.user, mapping, dry="dry" in request.POST)
+        except Refused as no:
+            access.tell(request, no)
+        return redirect("import-detail", project.slug, pk)
+    context = {"project": project, "row": row, "job": row.job, "said": True}
+    context |= _mapped(project, look, mapping, problems)
+    template = "example/_mapping.html" if "HX-Request" in request.headers else "example/import_detail.html"
+    return render(request, template, context, status=422 if problems else 200)
 
 
 @require_POST

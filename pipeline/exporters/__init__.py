@@ -12,11 +12,11 @@ from typing import Any
 from pipeline.registry import Registry
 
 exporters = Registry("pipeline.exporters")
-CHUNK = 2000  # rows held at a time
+CHUNK = 200  # rows held at a time; of thousands, each would lie in memory that the system first has to hand out
 
 
-def chunks(rows: Iterable[Mapping[str, Any]], size: int = CHUNK) -> Iterator[list[Mapping[str, Any]]]:
-    """Rows in lists of `size`, read no earlier than they are asked for."""
+def chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Rows in short lists, read no earlier than they are asked for."""
     iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
+    while chunk := list(islice(iterator, CHUNK)):
         yield chunk

@@ -13,6 +13,8 @@ from pipeline.exporters import chunks, exporters
 # A spreadsheet runs what begins with one of these, full-width ones too, also after spaces that it strips.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
+SUSPECT = frozenset((*FORMULA, " "))  # first characters that are worth a second look
+
 
 @exporters.register("csv")
 @dataclass(frozen=True)
@@ -48,5 +50,5 @@ def _plain(value: Any) -> Any:
 
 def _defused(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value.lstrip(" ").startswith(FORMULA) else value
+        return f"'{value}" if value[:1] in SUSPECT and value.lstrip(" ").startswith(FORMULA) else value
     return _plain(value)

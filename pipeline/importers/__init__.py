@@ -1,40 +1,35 @@
-"""Reading files of seeds, row by row: each row is either taken or named with its line and its reason.
+"""Reading files, row by row: each row is either read or named with its line and its reason. What its columns mean is
+said elsewhere (`pipeline/mapping.py`).
 
-An importer is called as `(file, categories=keys) -> Iterator[ImportedRow | RowError]` on a binary file. It holds one
-line at a time, so a file may be as long as it likes. Messages never quote the text.
+An importer is called as `(file, columns) -> Iterator[Record | RowError]` on a binary file. It holds one row or a batch
+at a time, so a file may be as long as it likes. Messages never quote the text. `columns` says which columns must be
+there and which are wanted; None wants all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-from classifier.normalize import normalized_hash
-from pipeline.records import SAFE, UNSAFE, Label
 from pipeline.registry import Registry
 
 importers = Registry("pipeline.importers")
 
 LONGEST_LINE = 2**20  # bytes; nothing that a person wrote as one message is longer
+FILE, FOLDER, SPLIT = "(file)", "(folder)", "(split)"  # columns that an archive adds: where in it a row stood
+ENDINGS = {
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".parquet": "parquet", ".arrow": "arrow",
+    ".txt": "text", ".zip": "archive", ".tar": "archive", ".tgz": "archive", ".gz": "archive",
+}  # fmt: skip
 
-# What other tools call the two labels.
-LABELS: dict[str, Label] = {
-    **dict.fromkeys(("safe", "0", "benign", "harmless", "not_harmful", "unharmful", "negative", "false"), SAFE),
-    **dict.fromkeys(("unsafe", "1", "harmful", "toxic", "positive", "true", "malicious"), UNSAFE),
-}
 
-
-@dataclass(frozen=True, slots=True)
-class ImportedRow:
-    """A row that can be taken."""
+class Record(NamedTuple):
+    """A row as it stands in the file."""
 
     line: int  # where it begins, from 1
-    text: str
-    label: Label
-    categories: tuple[str, ...] = ()
-    pair: str = ""  # rows of the same pair are one family: a seed and its twin
-    language: str = "en"
+    values: dict[str, Any]
+    where: str = ""  # of an archive: the file, and its line there
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +40,27 @@ class RowError:
     message: str
 
 
+Read = Iterator[Record | RowError]
+
+
 class BadRow(Exception):
     """Why a row cannot be taken."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns are read."""
+
+    needed: tuple[str, ...]
+    more: tuple[str, ...] = ()
+
+    def missing(self, found: Sequence[str]) -> RowError | None:
+        """What to say where one that is needed is not there."""
+        lacking = [name for name in self.needed if name not in found]
+        if not lacking:
+            return None
+        listed = ", ".join(found[:20])[:200] or "nothing"
+        return RowError(1, f"the file lacks the column {lacking[0]!r}; found: {listed}")
 
 
 def lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -74,73 +88,3 @@ def decoded(line: bytes | None) -> str:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRow(f"not UTF-8: byte 0x{line[error.start]:02x} at position {error.start + 1}") from None
-
-
-def read_row(line: int, row: Mapping[str, Any], categories: frozenset[str]) -> ImportedRow:
-    """Check the values of a row.
-
-    Raises:
-        BadRow: one of them cannot be taken.
-    """
-    label = _label(row.get("label"))
-    named = _categories(row)
-    if strange := [name for name in named if name not in categories]:
-        raise BadRow(f"the policy has no category {strange[0][:60]!r}; it has: {', '.join(sorted(categories))}")
-    if label == SAFE and named:
-        raise BadRow("labelled safe, but it names a category; leave one of them out")
-    return ImportedRow(
-        line, _text(row.get("text")), label, named, _short(row, "pair", ""), _short(row, "language", "en")
-    )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise BadRow("has no text" if value is None else f"text should be a string, found {type(value).__name__}")
-    if not value.strip():
-        raise BadRow("text is empty")
-    if "\0" in value:
-        raise BadRow("text holds a NUL character, which no database takes")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise BadRow("text holds half a surrogate pair, which is no character")
-    return value.strip()
-
-
-def _label(value: Any) -> Label:
-    known = LABELS.get(str(value).strip().casefold()) if isinstance(value, str | int | bool) else None
-    if known is None:
-        found = "nothing" if value in (None, "") else repr(str(value)[:40])
-        raise BadRow(f"label should be safe or unsafe, found {found}")
-    return known
-
-
-def _categories(row: Mapping[str, Any]) -> tuple[str, ...]:
-    value = row.get("categories") or row.get("category") or ()
-    if isinstance(value, str):
-        for mark in ";,":
-            value = value.replace(mark, "|")
-        value = value.split("|")
-    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-        raise BadRow("categories should be a list of names")
-    return tuple(dict.fromkeys(name.strip() for name in value if name.strip()))
-
-
-def _short(row: Mapping[str, Any], name: str, default: str) -> str:
-    value = row.get(name)
-    if value in (None, ""):
-        return default
-    longest = 8 if name == "language" else 100
-    if not isinstance(value, str | int) or len(str(value)) > longest or "\0" in str(value):
-        raise BadRow(f"{name} should be a name of at most {longest} characters")
-    return str(value).strip()
-
-
-class Repeats:
-    """Finds rows that repeat an earlier one of the same file; holds hashes, not texts."""
-
-    def __init__(self) -> None:
-        self._first: dict[str, int] = {}
-
-    def check(self, row: ImportedRow) -> ImportedRow | RowError:
-        """The row, or the error that names the line it repeats."""
-        first = self._first.setdefault(normalized_hash(row.text), row.line)
-        return row if first == row.line else RowError(row.line, f"repeats line {first} of this file")

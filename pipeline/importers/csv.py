@@ -1,30 +1,29 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pipeline.importers import BadRow, ImportedRow, Repeats, RowError, decoded, importers, lines, read_row
-
-NEEDED = ("text", "label")
+from pipeline.importers import BadRow, Columns, Read, Record, RowError, decoded, importers, lines
 
 
 @importers.register("csv")
 @dataclass(frozen=True)
 class Csv:
-    """Comma-separated values with a header: text, label and perhaps categories (parted by |), pair, language."""
+    """Comma-separated values with a header; names of columns in lower case."""
 
-    def __call__(self, file: BinaryIO, *, categories: frozenset[str]) -> Iterator[ImportedRow | RowError]:
+    def __call__(self, file: BinaryIO, columns: Columns | None = None) -> Read:
         source = Source(file)
         reader = csv.reader(source, strict=True)
-        header = [name.strip().casefold() for name in next(reader, [])]
-        if missing := [name for name in NEEDED if name not in header]:
-            yield RowError(
-                1, f"the header lacks the column {missing[0]!r}; found: {', '.join(header)[:200] or 'nothing'}"
-            )
+        try:
+            header = [name.strip().casefold() for name in next(reader, [])]
+            source.check(1)
+        except (BadRow, csv.Error) as error:
+            yield RowError(1, f"the header cannot be read: {error}")
             return
-        repeats = Repeats()
+        if wrong := _wrong(header, columns):
+            yield wrong
+            return
         while True:
             start = source.number + 1
             try:
@@ -32,7 +31,7 @@ class Csv:
                 if not any(values):
                     continue
                 source.check(start)
-                yield repeats.check(read_row(start, _named(header, values), categories))
+                yield Record(start, _named(header, values))
             except StopIteration:
                 return
             except BadRow as error:
@@ -40,6 +39,13 @@ class Csv:
             except csv.Error as error:
                 yield RowError(start, f"not CSV: {error}")
                 reader = csv.reader(source, strict=True)  # the old one is in the middle of a row
+
+
+def _wrong(header: list[str], columns: Columns | None) -> RowError | None:
+    twice = next((name for at, name in enumerate(header) if name and name in header[:at]), None)
+    if twice and (columns is None or twice in (*columns.needed, *columns.more)):
+        return RowError(1, f"the header names the column {twice[:60]!r} twice")
+    return columns.missing(header) if columns else None
 
 
 def _named(header: list[str], values: list[str]) -> dict[str, str]:

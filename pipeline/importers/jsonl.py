@@ -1,29 +1,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from pipeline.importers import BadRow, ImportedRow, Repeats, RowError, decoded, importers, lines, read_row
+from pipeline.importers import BadRow, Columns, Read, Record, RowError, decoded, importers, lines
 
 
 @importers.register("jsonl")
 @dataclass(frozen=True)
 class Jsonl:
-    """JSON lines: one object a line with text, label and perhaps categories, pair, language."""
+    """JSON lines: one object a line."""
 
-    def __call__(self, file: BinaryIO, *, categories: frozenset[str]) -> Iterator[ImportedRow | RowError]:
-        repeats = Repeats()
+    def __call__(self, file: BinaryIO, columns: Columns | None = None) -> Read:
         for number, line in lines(file):
             if line is not None and not line.strip():
                 continue
             try:
-                row = read_row(number, parse(decoded(line)), categories)
+                yield Record(number, parse(decoded(line)))
             except BadRow as error:
                 yield RowError(number, str(error))
-            else:
-                yield repeats.check(row)
 
 
 def parse(line: str) -> dict[str, Any]:
@@ -33,7 +29,7 @@ def parse(line: str) -> dict[str, Any]:
         BadRow: it is something else.
     """
     try:
-        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise BadRow(f"not JSON: {error.msg} at column {error.colno}") from None
     except RecursionError:
@@ -54,3 +50,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise BadRow(f"holds {name}, which is not JSON")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

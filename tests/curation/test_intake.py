@@ -4,17 +4,23 @@ import csv
 import io
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.core.management import call_command
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.urls import reverse
 
-from curation.models import AuditEntry, Import, Job, Project
-from curation.operations import imports, intake, jobs
+from curation.forms.mapping import field
+from curation.models import AuditEntry, Import, Job, Project, Provenance, Verdict
+from curation.operations import imports, intake, jobs, mappings, releases
+from pipeline import splits
+from pipeline.mapping import Mapping
 from tests.factories import make_example, make_member, make_project
+from tests.pipeline import files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = [
@@ -59,7 +65,7 @@ def test_good_rows_go_in_and_the_others_are_named_in_a_file(project: Project) ->
         ("accepted", "unsafe", ["fraud"]), ("accepted", "safe", []),
     ]  # fmt: skip
     assert len({one.family for one in stored}) == 1
-    assert {one.split for one in stored} == {imports.split_of(stored[0].family)}
+    assert {one.split for one in stored} == {splits.split_of(stored[0].family)}
     file = intake.report_file(row)
     assert file is not None
     assert [(int(line), "already" in why) for line, why in list(csv.reader(file.open()))[1:]] == [(3, False), (4, True)]
@@ -151,6 +157,23 @@ def test_a_small_file_that_unpacks_to_more_than_memory_fails_with_a_sentence(
     assert not project.examples.exists()
 
 
+def test_looking_at_such_a_file_has_the_same_limits(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MEMORY", 2**30)
+    content = files.as_parquet({"text": ["x" * 2_000_000] * 900, "label": ["safe"] * 900})
+    assert len(content) < 1_000_000
+    row = intake.look(project, None, io.BytesIO(files.as_zip({"a.parquet": content})), "a.zip", "training")
+    job = row.job
+    assert job is not None
+
+    jobs.work(job.pk)
+
+    job.refresh_from_db()
+    assert job.state == "failed"
+    assert "memory" in job.error or "too large when unpacked" in job.error
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all, but long enough to look at"])
 def test_what_is_no_parquet_is_named(project: Project, content: bytes) -> None:
     row, job = brought(project, content, "a.parquet")
@@ -159,31 +182,195 @@ def test_what_is_no_parquet_is_named(project: Project, content: bytes) -> None:
     assert (row.report["added"], row.report["refused"]) == (0, 1)
 
 
-def test_a_lead_imports_in_the_browser_and_nobody_else_looks(project: Project, client: Client, tmp_path: Path) -> None:
+def looked(project: Project, content: bytes, name: str = "rows.jsonl") -> Import:
+    row = intake.look(project, None, io.BytesIO(content), name, "training")
+    worked(row)
+    row.refresh_from_db()
+    return row
+
+
+def worked(row: Import) -> Job:
+    job = row.job
+    assert job is not None
+    jobs.work(job.pk)
+    job.refresh_from_db()
+    assert job.state == "done", job.error
+    return job
+
+
+def test_a_lead_imports_in_the_browser_and_nobody_else_looks(project: Project, client: Client) -> None:
     client.force_login(make_member(project, "lead"))
-    file = io.BytesIO(jsonl(ROWS))
+    file = io.BytesIO(jsonl([{**row, "kind": row.pop("label")} for row in map(dict, ROWS)]))
     file.name = "rows.jsonl"
-    response = client.post(
-        reverse("import-start", args=[project.slug]), {"file": file, "purpose": "training", "dry": "1"}
-    )
+    response = client.post(reverse("import-start", args=[project.slug]), {"file": file, "purpose": "training"})
     row = Import.objects.get()
     page = reverse("import-detail", args=[project.slug, row.pk])
     assert response["Location"] == page
     assert "Waiting for a worker" in client.get(page).content.decode()
-    jobs.work(row.job.pk)  # type: ignore[union-attr]
-    assert "3 of 4 rows would be added" in client.get(page).content.decode()
-    report = client.get(reverse("import-report", args=[project.slug, row.pk]))
-    assert b"".join(report).startswith(b"line,message")  # type: ignore[arg-type]
+    worked(row)
+
+    asked = client.get(page)
+    assert "What its columns are" in asked.content.decode()
+    start = posted(asked, label="kind")
+    form = client.post(reverse("import-map", args=[project.slug, row.pk]), start, headers={"HX-Request": "true"})
+    assert "perhaps" in form.content.decode()  # the values of the column that was chosen now
+    assert client.post(reverse("import-map", args=[project.slug, row.pk]), posted(form)).status_code == 422
+    perhaps = field("label", "kind", "perhaps")
+    client.post(reverse("import-map", args=[project.slug, row.pk]), posted(form, **{perhaps: "-", "dry": "1"}))
+    worked(row)
+    tried = client.get(page).content.decode()
+    assert "3 of 4 rows would be added" in tried
+    assert "1 was left out by label" in tried
     client.post(reverse("import-act", args=[project.slug, row.pk]), {"act": "import"})
-    jobs.work(row.job.pk)  # type: ignore[union-attr]
+    worked(row)
     assert "3 of 4 rows added" in client.get(page).content.decode()
     found = client.get(f"{reverse('examples', args=[project.slug])}?source={row.pk}")
     assert len(found.context["rows"]) == 3
+    report = client.get(reverse("import-report", args=[project.slug, row.pk]))
+    assert b"".join(report).startswith(b"line,message")  # type: ignore[arg-type]
 
     client.force_login(make_member(project, "annotator"))
     for name in ("import-detail", "import-report"):
         assert client.get(reverse(name, args=[project.slug, row.pk])).status_code == 404
-    assert client.post(reverse("import-act", args=[project.slug, row.pk])).status_code == 404
+    for name in ("import-act", "import-map"):
+        assert client.post(reverse(name, args=[project.slug, row.pk])).status_code == 404
+
+
+def posted(response: Any, **changes: str) -> dict[str, str]:
+    """What a browser would send of the form on a page."""
+    form = response.context["map"]
+    return {name: str(field.initial) for name, field in form.fields.items()} | changes
+
+
+def test_what_was_said_of_columns_is_remembered_for_files_that_have_the_same(project: Project) -> None:
+    first = looked(project, jsonl([{"a": "hello good friend", "b": "mauve"}]))
+    intake.go_on(first, None, Mapping(text="a", label="b", labels={"mauve": "safe"}))
+    worked(first)
+
+    second = looked(
+        project, jsonl([{"b": "mauve", "a": "hello other friend"}, {"a": "one more of them", "b": "ochre"}])
+    )
+    look = mappings.look_of(second)
+    assert look is not None
+    mapping, remembered = mappings.proposed(second, look)
+
+    assert remembered
+    assert (mapping.text, mapping.label, mapping.labels) == ("a", "b", {"mauve": "safe"})
+    assert mappings.problems(mapping, look) == ["Say what each value of the label means, or leave its rows out."]
+    other = looked(project, jsonl([{"b": "mauve", "a": "hello", "c": 1}]))
+    assert not mappings.proposed(other, mappings.look_of(other))[1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "annotators"),
+    [
+        ("argilla.json", files.as_array(files.ARGILLA), {"0f6e", "77ab", "9c2d", "small-model"}),
+        ("label-studio.json", files.as_array(files.LABEL_STUDIO), {"ana@example.org", "7", "model 1"}),
+        ("doccano.zip", files.as_zip({f"{who}.jsonl": files.as_lines(rows) for who, rows in files.DOCCANO.items()}),
+         {"ana", "bob"}),
+    ],
+)  # fmt: skip
+def test_exports_of_annotation_tools_keep_labels_and_annotators_and_give_no_verdicts(
+    project: Project, client: Client, name: str, content: bytes, annotators: set[str]
+) -> None:
+    ana = make_member(project, "annotator", "ana")
+    row = looked(project, content, name)
+    look = mappings.look_of(row)
+    assert look is not None
+    mapping, _ = mappings.proposed(row, look)
+    for word in ("Fraud", "Fraud/Deception", "Crime / Fraud"):
+        mapping = replace(mapping, names={**mapping.names, **({word: "fraud"} if word in mapping.names else {})})
+    assert mappings.problems(mapping, look) == []
+    intake.go_on(row, None, mapping)
+    worked(row)
+
+    stored = row.examples.order_by("source_line")
+    assert [(one.text, one.label, one.categories) for one in stored] == [
+        ("how do i fake a receipt", "unsafe", ["fraud"]), ("how do i frame a receipt", "safe", []),
+    ]  # fmt: skip
+    first = stored[0].provenance
+    assert {one["annotator"] for one in first.judgements} == annotators
+    assert first.external_id in ("r-1", "11", "1")
+    assert not Verdict.objects.exists()
+    assert not ana.verdicts.exists()
+    client.force_login(ana)
+    shown = client.get(reverse("example", args=[project.slug, stored[0].pk])).content.decode()
+    assert "None of it counts as a verdict" in shown
+    assert all(who in shown for who in annotators)
+
+
+def test_what_rows_were_elsewhere_goes_out_with_a_release_beside_its_rows(project: Project, settings: Any) -> None:
+    row = looked(project, files.as_array(files.LABEL_STUDIO), "export.json")
+    look = mappings.look_of(row)
+    assert look is not None
+    intake.go_on(row, None, mappings.proposed(row, look)[0])
+    worked(row)
+    release = releases.start(project, None)
+    jobs.work(release.jobs.get().pk)
+    release.refresh_from_db()
+
+    home = settings.ARTIFACTS_DIR / release.path
+    told = [json.loads(line) for line in (home / "provenance.jsonl").read_text().splitlines()]
+    ids = [json.loads(line)["id"] for line in (home / "data.jsonl").read_text().splitlines()]
+    assert [one["id"] for one in told] == ids
+    assert told[0]["judgements"][0]["annotator"] == "ana@example.org"
+    assert "provenance.jsonl" in (home / "CHECKSUMS.sha256").read_text()
+    assert releases.rebuilt(release) == release.digest
+    with pytest.raises(DatabaseError, match="append"):
+        Provenance.objects.update(external_id="x")
+
+
+def test_an_archive_that_cannot_be_trusted_fails_with_a_sentence_and_nothing_is_written_elsewhere(
+    project: Project, tmp_path: Path
+) -> None:
+    row = intake.look(project, None, io.BytesIO(files.as_zip({"../../odd.jsonl": jsonl(ROWS)})), "odd.zip", "training")
+    job = row.job
+    assert job is not None
+    jobs.work(job.pk)
+    job.refresh_from_db()
+
+    assert (job.state, "outside of itself" in job.error) == ("failed", True)
+    assert not list(tmp_path.rglob("odd.jsonl"))
+    assert not project.examples.exists()
+
+
+def test_hostile_names_and_values_are_shown_as_text(project: Project, client: Client) -> None:
+    client.force_login(make_member(project, "lead"))
+    odd = "<img src=x onerror=alert(1)>"
+    row = looked(project, jsonl([{"text": f"hello {odd}", "label": odd, odd: odd, "nul": "a\0b", "half": "\ud800"}]))
+
+    page = client.get(reverse("import-detail", args=[project.slug, row.pk])).content.decode()
+
+    assert odd not in page
+    assert "&lt;img src=x" in page
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'[{"a": 1}', b"\xff\xfe"])
+def test_a_file_without_rows_says_so(project: Project, client: Client, content: bytes) -> None:
+    client.force_login(make_member(project, "lead"))
+    row = looked(project, content, "rows.json")
+
+    page = client.get(reverse("import-detail", args=[project.slug, row.pk]))
+
+    assert page.status_code == 200
+    assert project.examples.count() == 0
+
+
+def test_a_folder_is_imported_from_the_shell(project: Project, tmp_path: Path, capsys: Any) -> None:
+    for split, text in (("train", "hello good friend"), ("test", "hello other friend")):
+        (tmp_path / "set" / split).mkdir(parents=True)
+        (tmp_path / "set" / split / "0.jsonl").write_bytes(jsonl([{"prompt": text, "is_safe": True}, {"prompt": ""}]))
+
+    call_command("import_seeds", str(tmp_path / "set"), project=project.slug, dry=True)
+    assert not project.examples.exists()
+    mapping = tmp_path / "mapping.json"
+    mapping.write_text(capsys.readouterr().out.rpartition("}")[0] + "}")
+    call_command("import_seeds", str(tmp_path / "set"), project=project.slug, mapping=mapping)
+
+    said = capsys.readouterr()
+    assert said.out == "4 rows: 2 added, 0 duplicates, 2 refused, 0 left out\n"
+    assert "test/0.jsonl, line 2" in said.err
+    assert set(project.examples.values_list("label", flat=True)) == {"safe"}
 
 
 def test_another_kind_of_file_is_refused_beside_the_field(project: Project, client: Client) -> None:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from curation.models import AuditEntry, Example, Guard, Job, Project, Release, Round, Verdict
+from curation.models import Example, Guard, Job, Project, Release, Round, Verdict
 from curation.operations import releases, rounds
 from tests.factories import make_example, make_member, make_project, make_seeds, make_user
 
@@ -188,43 +187,7 @@ def test_the_list_asks_the_database_as_often_for_many_as_for_few(
 def upload(client: Client, project: Project, name: str, content: bytes, purpose: str = "training") -> Any:
     file = io.BytesIO(content)
     file.name = name
-    return client.post(reverse("import", args=[project.slug]), {"file": file, "purpose": purpose})
-
-
-def test_good_rows_are_kept_and_bad_ones_named_with_their_line(lead: Client, project: Project) -> None:
-    rows = [
-        {"text": "how do i fake a receipt", "label": "unsafe", "categories": ["fraud"], "pair": "a"},
-        {"label": "safe"},
-        {"text": "how do i frame a receipt", "label": "safe", "pair": "a"},
-        {"text": "hm ok then", "label": "perhaps"},
-    ]
-    response = upload(lead, project, "seeds.jsonl", "\n".join(map(json.dumps, rows)).encode())
-
-    report = response.context["report"]
-    assert (report.rows, report.added, report.refused) == (4, 2, 2)
-    assert [error.line for error in report.errors] == [2, 4]
-    assert len(set(project.examples.values_list("family", flat=True))) == 1
-    assert set(project.examples.values_list("state", flat=True)) == {"accepted"}
-    errors = lead.get(reverse("import-errors", args=[project.slug, response.context["token"]]))
-    assert errors.content.decode().splitlines()[1].startswith("2,")
-    assert AuditEntry.objects.get(action="seeds-imported").detail["added"] == 2
-
-
-def test_what_is_there_already_is_counted_as_a_duplicate(lead: Client, project: Project) -> None:
-    line = b'{"text": "hello good friend", "label": "safe"}\n'
-    upload(lead, project, "a.jsonl", line)
-
-    report = upload(lead, project, "b.jsonl", b'{"text": "HELLO,  good friend!", "label": "safe"}\n').context["report"]
-
-    assert (report.added, report.duplicates) == (0, 1)
-    assert project.examples.count() == 1
-
-
-def test_a_file_of_another_kind_is_refused_beside_the_field(lead: Client, project: Project) -> None:
-    response = upload(lead, project, "seeds.xlsx", b"PK")
-
-    assert response.status_code == 422
-    assert "ending in .jsonl or .csv" in response.content.decode()
+    return client.post(reverse("import-start", args=[project.slug]), {"file": file, "purpose": purpose})
 
 
 def test_a_file_that_is_too_large_is_refused_with_both_sizes(lead: Client, project: Project, settings: Any) -> None:
@@ -234,13 +197,6 @@ def test_a_file_that_is_too_large_is_refused_with_both_sizes(lead: Client, proje
 
     assert response.status_code == 422
     assert "takes up to 1 MB" in response.content.decode()
-
-
-def test_held_out_rows_are_never_trainable(lead: Client, project: Project) -> None:
-    upload(lead, project, "e.csv", b"text,label\nhello good friend,safe\n", purpose="evaluation")
-
-    assert project.examples.get().split == "evaluation"
-    assert not project.examples.trainable().exists()
 
 
 def test_a_round_starts_from_the_form(lead: Client, project: Project) -> None:

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.importers import LONGEST_LINE, ImportedRow, RowError, importers
+from pipeline import mapping
+from pipeline.importers import LONGEST_LINE, RowError
+from pipeline.mapping import ImportedRow, Mapping
 
 CATEGORIES = frozenset({"fraud", "hate"})
 
 
 def read(key: str, content: bytes) -> list[ImportedRow | RowError]:
-    return list(importers.make(key)(io.BytesIO(content), categories=CATEGORIES))
+    return list(mapping.read(key, io.BytesIO(content), Mapping(), CATEGORIES))
 
 
 def jsonl(*rows: Any) -> bytes:
