@@ -18,6 +18,7 @@ from curation.forms.mapping import field
 from curation.models import AuditEntry, Import, Job, Project, Provenance, Verdict
 from curation.operations import imports, intake, jobs, mappings, releases
 from pipeline import splits
+from pipeline.bring import CHUNK
 from pipeline.mapping import Mapping
 from tests.factories import make_example, make_member, make_project
 from tests.pipeline import files
@@ -82,6 +83,30 @@ def test_what_the_quick_way_stores_the_worker_stores_alike(project: Project) -> 
         return list(home.examples.order_by("text").values_list(*names))
 
     assert columns(project) == columns(other)
+
+
+def test_texts_that_are_there_are_found_in_each_chunk(project: Project) -> None:
+    rows = [{"text": f"hello friend number {number}", "label": "safe"} for number in range(CHUNK + 2)]
+    make_example(project, text=rows[0]["text"], origin="seed")
+    make_example(project, text=rows[-1]["text"], origin="augmented")
+
+    row, job = brought(project, jsonl(rows))
+
+    assert (job.state, job.error, row.report["chunks"]) == ("done", "", 2)
+    assert (row.report["added"], row.report["duplicates"]) == (CHUNK, 2)
+    file = intake.report_file(row)
+    assert file is not None
+    assert [int(line) for line, _ in list(csv.reader(file.open()))[1:]] == [1, CHUNK + 2]
+
+
+def test_who_may_not_skip_the_checks_of_keys_imports_all_the_same(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "CHECKS", "SELECT %s WHERE false")
+
+    row, _ = brought(project, jsonl(ROWS))
+
+    assert row.report["added"] == 3
 
 
 def test_a_dry_run_counts_and_stores_nothing_until_it_is_meant(project: Project) -> None:
