@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--user", default="lea")
     parser.add_argument("--project", default="demo")
+    parser.add_argument("--only", nargs="+", default=[], help="names of pages; all without it")
     options = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
@@ -76,6 +77,8 @@ def main() -> None:
         page = browser.new_page(base_url=options.url, viewport={"width": 1440, "height": 900}, color_scheme="light")
         sign_in(page, options.user)
         for name, address in addresses(page, options.project).items():
+            if options.only and name not in options.only:
+                continue
             for theme in ("light", "dark"):
                 for width in (1440, 390) if name in NARROW else (1440,):
                     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
