@@ -203,7 +203,7 @@ def recently_read(project: Project, reviewer: User) -> list[Read]:
         rows = cursor.fetchall()
     in_hand = [Read(tuple(categories), 0.0, at) for categories, spent, at in rows if spent is None]
     read, until = [], timezone.now()
-    for categories, spent, at in rows[: len(rows) - len(in_hand)]:
+    for categories, spent, at in (row for row in rows if row[1] is not None):
         if until - at > REST:
             break
         read.append(Read(tuple(categories), spent, at))

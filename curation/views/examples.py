@@ -160,8 +160,9 @@ def import_start(request: access.UserRequest, project: Project) -> HttpResponse:
 def import_detail(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
     """One import, live: a fragment asks again while its job runs, and then asks what the columns mean."""
     row = get_object_or_404(project.imports.select_related("created_by"), pk=pk)
-    context = {"project": project, "row": row, "job": row.job, "has_file": intake.report_file(row) is not None}
-    if not row.is_stored and not (row.job and row.job.is_live) and (look := mappings.look_of(row)):
+    job = row.job
+    context = {"project": project, "row": row, "job": job, "has_file": intake.report_file(row) is not None}
+    if not row.is_stored and not (job and job.is_live) and (look := mappings.look_of(row)):
         mapping, remembered = mappings.proposed(row, look)
         context |= _mapped(project, look, mapping) | {"remembered": remembered}
     asked_again = "HX-Request" in request.headers
