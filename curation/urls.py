@@ -14,6 +14,7 @@ from curation.views import (
     examples,
     gold,
     guards,
+    health,
     people,
     plans,
     projects,
@@ -113,7 +114,9 @@ project = [
 ]
 urlpatterns = [
     path("", projects.home, name="home"),
-    path("healthz", projects.healthz, name="healthz"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     path("login", accounts.SignIn.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("settings/", accounts.settings, name="settings"),

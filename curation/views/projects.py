@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
@@ -22,13 +21,6 @@ def home(request: access.UserRequest) -> HttpResponse:
     if len(projects) == 1:
         return redirect("overview", projects[0].slug)
     return render(request, "project/home.html", {"projects": projects})
-
-
-@require_GET
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Whether the site answers and reaches its database."""
-    connection.ensure_connection()
-    return HttpResponse("ok", content_type="text/plain")
 
 
 @require_GET

@@ -96,7 +96,7 @@ IN_PROJECT: dict[str, tuple[tuple[Role, ...], tuple[str, ...]]] = {
     "release-start": (LEADS, ACT),
     "release-file": (LEADS, READ),
 }
-OPEN = {"login", "logout", "healthz", "javascript-catalog"}  # to everybody
+OPEN = {"login", "logout", "healthz", "readyz", "metrics", "javascript-catalog"}  # to everybody
 PERSONAL = {"home", "settings", "tokens", "token-revoke"}  # to whoever signed in, about nobody else
 PROGRAMS = {"api", "moderation"}  # their own keys, tokens and tests
 EXAMPLE_OF = {
