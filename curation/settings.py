@@ -6,6 +6,7 @@ starts them, everything else finds them.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "axes",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -44,8 +46,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "curation.sessions.remember",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "curation.urls"
 WSGI_APPLICATION = "curation.wsgi.application"
@@ -90,8 +94,18 @@ DATABASES = {"default": _database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
-AUTHENTICATION_BACKENDS = ["curation.people.Accounts"]
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # the row is the truth, Redis saves asking for it
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "curation.people.Accounts"]
+# Whoever fails to sign in too often from one address waits; the same name may sign in from elsewhere.
+AXES_FAILURE_LIMIT = env.integer("WHETSTONE_SIGN_IN_TRIES", 5, least=1)
+AXES_COOLOFF_TIME = timedelta(minutes=env.number("WHETSTONE_SIGN_IN_WAIT_MINUTES", 15, least=0.01))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "curation.views.accounts.locked"
+AXES_CLIENT_IP_CALLABLE = "curation.people.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # so that the time which the page names holds
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = AXES_ENABLE_ADMIN = False
+SESSION_ENGINE = "curation.sessions"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -167,5 +181,9 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.string("WHETSTONE_LOG_LEVEL", "INFO")},
     # Tracebacks of requests would quote local variables in reports, and their 404 lines every probe of the internet;
     # httpx would tell of every look at whether the guard's server is well.
-    "loggers": {"django.request": {"level": "ERROR"}, "httpx": {"level": "WARNING"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "httpx": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},
+    },
 }

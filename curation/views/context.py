@@ -20,11 +20,13 @@ NAVIGATION = (
     ("quality", "Quality", "circle-check"),
     ("guards", "Guards", "shield-check"),
     ("releases", "Releases", "package"),
+    ("members", "People", "users"),
 )
 MANY = 100  # waiting examples; counting further tells nobody more
 SECTIONS = {
     "example": "examples", "import": "examples", "round": "rounds", "plan": "rounds", "recipe": "rounds",
     "recipes": "rounds", "guard": "guards", "release": "releases",
+    "member": "members", "audit": "members",
 }  # fmt: skip
 
 
