@@ -91,7 +91,7 @@ def bring_in(page: Page, file: Path, rows: list[dict[str, Any]], purpose: str, n
     expect(page.get_by_text(f"{len(rows)} of {len(rows)} rows added")).to_be_visible(timeout=LONG)
 
 
-def plan(page: Page, encoder: Path, kept: Collection[str] = KEPT) -> None:
+def plan(page: Page, encoder: Path, kept: Collection[str] = KEPT, epochs: int = 2) -> None:
     """Through the wizard: a few seeds, spelled as in chats where that is kept, a tiny encoder, no attack."""
     page.get_by_role("link", name="Rounds", exact=True).click()
     page.get_by_role("link", name="Start a round").click()
@@ -101,7 +101,7 @@ def plan(page: Page, encoder: Path, kept: Collection[str] = KEPT) -> None:
     for box in page.locator("input[type=checkbox][name^=use-]").all():
         box.set_checked(box.get_attribute("name") in kept)
     page.get_by_label("No attack").check()
-    page.get_by_label("Epochs").first.fill("2")
+    page.get_by_label("Epochs").first.fill(str(epochs))
     page.get_by_text("All other settings").click()
     page.get_by_label("Backbone").fill(str(encoder))
     page.get_by_role("button", name="Next: look at ten texts").click()
@@ -192,7 +192,7 @@ def walk(page: Page, url: str, encoder: Path, folder: Path) -> None:
     expect(page.locator("#live .chip.closed")).to_be_visible(timeout=LONG)
 
     # A second guard to compare with, on what is decided by now
-    plan(page, encoder, kept=())
+    plan(page, encoder, kept=(), epochs=30)
     page.get_by_role("link", name="Next: time and cost").click()
     launch(page, "auto")
     expect(page.locator("#live .chip.closed")).to_be_visible(timeout=LONG)
