@@ -10,6 +10,8 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
+BACKEND = "curation.people.Accounts"
+
 
 class Accounts(ModelBackend):
     """Names and passwords. Every request asks for its person, so that question is not composed anew each time."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -36,6 +37,10 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.staticfiles",
     "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -49,6 +54,7 @@ MIDDLEWARE = [
     "curation.sessions.remember",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "curation.urls"
@@ -105,6 +111,18 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # so that the time which the page names holds
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = AXES_ENABLE_ADMIN = False
+# A company's own OpenID Connect, where one is named: allauth speaks with it, curation/oidc.py says who gets in.
+OIDC_NAME = env.string("WHETSTONE_OIDC_NAME", "OpenID Connect")
+OIDC_URL = env.url("WHETSTONE_OIDC_URL", ("https", "http"))
+OIDC_APP = {
+    "provider_id": "oidc", "name": OIDC_NAME, "client_id": env.string("WHETSTONE_OIDC_CLIENT"),
+    "secret": env.secret("WHETSTONE_OIDC_SECRET"), "settings": {"server_url": OIDC_URL},
+}  # fmt: skip
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
+    "openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [OIDC_APP] if OIDC_URL else []}
+}
+SOCIALACCOUNT_ADAPTER = "curation.oidc.Adapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a form may not lead to another site here; what comes back is checked by its state
 SESSION_ENGINE = "curation.sessions"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"

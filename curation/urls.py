@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.socialaccount.providers.openid_connect import views as oidc
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
@@ -128,6 +129,8 @@ urlpatterns = [
     path("", projects.home, name="home"),
     path("healthz", projects.healthz, name="healthz"),
     path("login", accounts.SignIn.as_view(), name="login"),
+    path("login/with/<str:provider_id>", oidc.login, name="openid_connect_login"),
+    path("login/with/<str:provider_id>/back", oidc.callback, name="openid_connect_callback"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("settings/", accounts.settings, name="settings"),
     path("join/<str:secret>/", invitations.join, name="join"),

@@ -9,11 +9,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from curation import oidc
 from curation.forms.people import AccountForm
 from curation.models import Invitation
 from curation.operations import Refused, invitations
-
-ACCOUNTS = "curation.people.Accounts"
+from curation.people import BACKEND
 
 
 @sensitive_post_parameters()
@@ -27,6 +27,7 @@ def join(request: HttpRequest, secret: str) -> HttpResponse:
         return render(request, "account/join.html", {"problem": problem}, status=404 if found is None else 410)
     if request.user.is_authenticated:
         return _as_oneself(request, found)
+    oidc.expect(request, found)
     form = AccountForm(request.POST or None, initial={"username": ".".join(found.name.split())})
     if request.method == "POST" and form.is_valid():
         try:
@@ -34,7 +35,7 @@ def join(request: HttpRequest, secret: str) -> HttpResponse:
         except Refused as no:
             form.add_error("username" if no.field == "username" else None, str(no))
         else:
-            login(request, user, backend=ACCOUNTS)
+            login(request, user, backend=BACKEND)
             return _inside(found)
     return render(request, "account/join.html", {"invitation": found, "form": form}, status=422 if form.errors else 200)
 

@@ -105,7 +105,10 @@ IN_PROJECT: dict[str, tuple[tuple[Role, ...], tuple[str, ...]]] = {
     "audit-csv": (LEADS, READ),
     "audit-jsonl": (LEADS, READ),
 }
-OPEN = {"login", "logout", "healthz", "javascript-catalog", "join"}  # to everybody
+# To everybody
+OPEN = {
+    "login", "logout", "healthz", "javascript-catalog", "join", "openid_connect_login", "openid_connect_callback",
+}  # fmt: skip
 # To whoever signed in, about nobody else; and what of it is only acted on.
 PERSONAL = {"home", "settings", "tokens", "token-revoke", "sessions", "sessions-end"}
 PERSONAL_ACTS = {"token-revoke", "sessions-end"}
