@@ -6,7 +6,9 @@ starts them, everything else finds them.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -34,6 +36,11 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
     "curation.logs.RequestLog",
@@ -45,8 +52,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "curation.sessions.remember",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "curation.urls"
 WSGI_APPLICATION = "curation.wsgi.application"
@@ -91,8 +101,30 @@ DATABASES = {"default": _database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
-AUTHENTICATION_BACKENDS = ["curation.people.Accounts"]
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # the row is the truth, Redis saves asking for it
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "curation.people.Accounts"]
+# Whoever fails to sign in too often from one address waits; the same name may sign in from elsewhere.
+AXES_FAILURE_LIMIT = env.integer("WHETSTONE_SIGN_IN_TRIES", 5, least=1)
+AXES_COOLOFF_TIME = timedelta(minutes=env.number("WHETSTONE_SIGN_IN_WAIT_MINUTES", 15, least=0.01))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "curation.views.accounts.locked"
+AXES_CLIENT_IP_CALLABLE = "curation.people.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # so that the time which the page names holds
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = AXES_ENABLE_ADMIN = False
+# A company's own OpenID Connect, where one is named: allauth speaks with it, curation/oidc.py says who gets in.
+OIDC_NAME = env.string("WHETSTONE_OIDC_NAME", "OpenID Connect")
+OIDC_URL = env.url("WHETSTONE_OIDC_URL", ("https", "http"))
+OIDC_APP = {
+    "provider_id": "oidc", "name": OIDC_NAME, "client_id": env.string("WHETSTONE_OIDC_CLIENT"),
+    "secret": env.secret("WHETSTONE_OIDC_SECRET"), "settings": {"server_url": OIDC_URL},
+}  # fmt: skip
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
+    "openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [OIDC_APP] if OIDC_URL else []}
+}
+SOCIALACCOUNT_ADAPTER = "curation.oidc.Adapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a form may not lead to another site here; what comes back is checked by its state
+SESSION_ENGINE = "curation.sessions"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -185,6 +217,7 @@ LOGGING = {
     # httpx would tell of every look at whether the guard's server is well. A line for each request is for machines.
     "loggers": {
         "django.request": {"level": "ERROR"}, "httpx": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},
         "curation.request": {"level": "INFO" if JSON_LOGS else "WARNING"},
     },
 }  # fmt: skip
