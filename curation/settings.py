@@ -169,6 +169,9 @@ GUARD_URL = env.url("WHETSTONE_GUARD_URL", ("http", "https", "unix")) or f"unix:
 
 METRICS_TOKEN = env.secret("WHETSTONE_METRICS_TOKEN")  # what Prometheus shows at /metrics; none: there is no such page
 
+# Webhooks go to public addresses, and to these networks of our own, such as 10.1.0.0/16.
+WEBHOOK_NETWORKS = env.networks("WHETSTONE_WEBHOOK_NETWORKS")
+
 # Jobs; see curation/models/job.py.
 JOB_HEARTBEAT_SECONDS = env.number("WHETSTONE_JOB_HEARTBEAT_SECONDS", 2, least=0.05)
 JOB_DEAD_AFTER_SECONDS = env.number("WHETSTONE_JOB_DEAD_AFTER_SECONDS", 15, least=0.2)

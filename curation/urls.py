@@ -30,6 +30,7 @@ from curation.views import (
     sessions,
     tokens,
     traffic,
+    webhooks,
 )
 
 
@@ -112,6 +113,10 @@ project = [
     path("guards/<int:number>/card.md", guards.card, name="guard-card"),
     path("guards/<int:number>/against/<int:other>/", guards.compare, name="guard-compare"),
     path("guards/<int:number>/promote", guards.promote, name="guard-promote"),
+    path("webhooks/", webhooks.index, name="webhooks"),
+    path("webhooks/<int:pk>/", webhooks.detail, name="webhook"),
+    path("webhooks/<int:pk>/act", webhooks.act, name="webhook-act"),
+    path("webhooks/<int:pk>/<int:delivery>/again", webhooks.again, name="webhook-again"),
     path("releases/", releases.index, name="releases"),
     path("releases/start", releases.start, name="release-start"),
     path("releases/<int:number>/", releases.detail, name="release"),

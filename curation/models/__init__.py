@@ -21,6 +21,7 @@ from curation.models.session import Session
 from curation.models.states import IllegalMove, Stateful
 from curation.models.token import PersonalToken
 from curation.models.traffic import ApiKey, Traffic
+from curation.models.webhook import Delivery, Webhook
 
 __all__ = [
     "Adjudication",
@@ -32,6 +33,7 @@ __all__ = [
     "BulkAct",
     "Category",
     "Comment",
+    "Delivery",
     "Evaluation",
     "EvaluationSet",
     "ExamAttempt",
@@ -73,4 +75,5 @@ __all__ = [
     "Traffic",
     "Vector",
     "Verdict",
+    "Webhook",
 ]

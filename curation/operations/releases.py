@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from classifier.runfolder import sync_folder, write_json
 from curation.models import AuditEntry, Job, Project, Release, Round
-from curation.operations import Refused, freezing, provenance
+from curation.operations import Refused, freezing, provenance, webhooks
 from curation.operations.freezing import Selection
 from pipeline.exporters import exporters
 from pipeline.exporters.card import dataset_card
@@ -116,6 +116,7 @@ def build(attempt: Attempt) -> None:
             project=release.project, actor=release.created_by, action="release-made", subject=f"release:{release.pk}",
             detail={"digest": digest, "rows": counts["rows"]},
         )  # fmt: skip
+        webhooks.tell(release.project, "release.made", release=release.number, digest=digest, rows=counts["rows"])
         attempt.job.finish(Job.State.DONE)
 
 

@@ -27,7 +27,7 @@ MANY = 100  # waiting examples; counting further tells nobody more
 SECTIONS = {
     "example": "examples", "import": "examples", "round": "rounds", "plan": "rounds", "recipe": "rounds",
     "recipes": "rounds", "guard": "guards", "release": "releases",
-    "member": "members", "audit": "members",
+    "member": "members", "audit": "members", "webhook": "members", "webhooks": "members",
 }  # fmt: skip
 
 

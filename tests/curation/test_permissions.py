@@ -100,6 +100,10 @@ IN_PROJECT: dict[str, tuple[tuple[Role, ...], tuple[str, ...]]] = {
     "member-remove": (LEADS, ACT),
     "member-invite": (LEADS, ACT),
     "member-invitation-revoke": (LEADS, ACT),
+    "webhooks": (LEADS, FORM),
+    "webhook": (LEADS, READ),
+    "webhook-act": (LEADS, ACT),
+    "webhook-again": (LEADS, ACT),
     "audit": (LEADS, READ),
     "audit-chain": (LEADS, READ),
     "audit-csv": (LEADS, READ),
@@ -117,7 +121,7 @@ FOUNDERS = {"project-make"}  # to whom the site itself invited
 PROGRAMS = {"api", "moderation"}  # their own keys, tokens and tests
 EXAMPLE_OF = {
     "pk": 1, "number": 1, "other": 2, "token": "x", "category": "fraud", "name": "data.jsonl", "verb": "cancel",
-    "act": "cancel",
+    "act": "cancel", "delivery": 1,
 }  # fmt: skip
 
 
