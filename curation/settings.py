@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
+    "curation.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -166,6 +167,8 @@ GUARDS_FILE = env.path("WHETSTONE_GUARDS_FILE", VAR_DIR / "guards.json")
 GUARD_SOCKET = services.socket_folder(VAR_DIR) / "guard.sock"
 GUARD_URL = env.url("WHETSTONE_GUARD_URL", ("http", "https", "unix")) or f"unix://{GUARD_SOCKET}"
 
+METRICS_TOKEN = env.secret("WHETSTONE_METRICS_TOKEN")  # what Prometheus shows at /metrics; none: there is no such page
+
 # Jobs; see curation/models/job.py.
 JOB_HEARTBEAT_SECONDS = env.number("WHETSTONE_JOB_HEARTBEAT_SECONDS", 2, least=0.05)
 JOB_DEAD_AFTER_SECONDS = env.number("WHETSTONE_JOB_DEAD_AFTER_SECONDS", 15, least=0.2)
@@ -191,17 +194,30 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # A long job outlives a broken connection: its row says who has it, so a second delivery is a no-op.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 
+JSON_LOGS = env.string("WHETSTONE_LOG_FORMAT", "line") == "json"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request": {"()": "curation.logs.WithRequest"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler", "formatter": "json" if JSON_LOGS else "line", "filters": ["request"],
+        },
+    },
     "root": {"handlers": ["stderr"], "level": env.string("WHETSTONE_LOG_LEVEL", "INFO")},
     # Tracebacks of requests would quote local variables in reports, and their 404 lines every probe of the internet;
-    # httpx would tell of every look at whether the guard's server is well.
+    # httpx would tell of every look at whether the guard's server is well. A line for each request is for machines.
     "loggers": {
-        "django.request": {"level": "ERROR"},
-        "httpx": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"}, "httpx": {"level": "WARNING"},
         "axes": {"level": "ERROR"},
+        "curation.request": {"level": "INFO" if JSON_LOGS else "WARNING"},
     },
-}
+}  # fmt: skip

@@ -16,6 +16,7 @@ from curation.views import (
     examples,
     gold,
     guards,
+    health,
     invitations,
     members,
     people,
@@ -127,7 +128,9 @@ project = [
 ]
 urlpatterns = [
     path("", projects.home, name="home"),
-    path("healthz", projects.healthz, name="healthz"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     path("login", accounts.SignIn.as_view(), name="login"),
     path("login/with/<str:provider_id>", oidc.login, name="openid_connect_login"),
     path("login/with/<str:provider_id>/back", oidc.callback, name="openid_connect_callback"),

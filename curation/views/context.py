@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from curation import oidc
 from curation.models import Example, Preferences, Project
 from curation.models.project import ADJUDICATORS, LEADS, REVIEWERS
-from curation.operations import jobs
+from curation.operations import health, jobs
 
 NAVIGATION = (
     ("overview", "Overview", "layout-dashboard"),
@@ -58,5 +58,6 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         "may_review": role in REVIEWERS,
         "may_adjudicate": role in ADJUDICATORS,
         "nav_waiting": waiting.count() if role in REVIEWERS else 0,
+        "losses": health.losses() if role in LEADS else [],
         "nobody_works": project.jobs.live().exists() and not jobs.workers_alive(),
     }

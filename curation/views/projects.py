@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -42,13 +41,6 @@ def make(request: access.UserRequest) -> HttpResponse:
         except Refused as no:
             form.add_error(no.field or "file", str(no))
     return render(request, "project/make.html", {"form": form}, status=422 if form.errors else 200)
-
-
-@require_GET
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Whether the site answers and reaches its database."""
-    connection.ensure_connection()
-    return HttpResponse("ok", content_type="text/plain")
 
 
 @require_GET

@@ -107,7 +107,8 @@ IN_PROJECT: dict[str, tuple[tuple[Role, ...], tuple[str, ...]]] = {
 }
 # To everybody
 OPEN = {
-    "login", "logout", "healthz", "javascript-catalog", "join", "openid_connect_login", "openid_connect_callback",
+    "login", "logout", "healthz", "readyz", "metrics", "javascript-catalog", "join", "openid_connect_login",
+    "openid_connect_callback",
 }  # fmt: skip
 # To whoever signed in, about nobody else; and what of it is only acted on.
 PERSONAL = {"home", "settings", "tokens", "token-revoke", "sessions", "sessions-end"}
