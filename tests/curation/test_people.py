@@ -6,12 +6,14 @@ import json
 import re
 from datetime import timedelta
 from io import StringIO
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -334,3 +336,47 @@ def test_a_viewer_sees_who_is_here_and_what_roles_mean_but_no_invitation(client:
     assert "What may each role do?" in page
     assert "Zoe Secret" not in page
     assert reverse("member-invite", args=[project.slug]) not in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_use_one_link_at_the_same_moment_one_gets_in() -> None:
+    project = make_project()
+    link, _ = invited(project, "viewer")
+    start, seen = Barrier(4), []
+
+    def use(number: int) -> None:
+        start.wait()
+        seen.append(Client().post(link, NEW | {"username": f"guest{number}"}).status_code)
+        connection.close()
+
+    threads = [Thread(target=use, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert seen.count(302) == 1
+    assert User.objects.filter(username__startswith="guest").count() == project.memberships.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_owners_who_remove_one_another_at_the_same_moment_leave_one() -> None:
+    project = make_project()
+    owners = [make_member(project, "owner") for _ in range(2)]
+    start, refused = Barrier(2), []
+
+    def remove(who: User, by: User) -> None:
+        start.wait()
+        try:
+            members.remove(Membership.objects.get(project=project, user=who), by)
+        except Refused as no:
+            refused.append(no)
+        connection.close()
+
+    threads = [Thread(target=remove, args=pair) for pair in (owners, owners[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert project.memberships.filter(role="owner").count() == 1

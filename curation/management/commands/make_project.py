@@ -17,12 +17,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--name", required=True)
         parser.add_argument("--policy", type=Path, required=True, help="JSON, as curation/demo/policy.json")
-        parser.add_argument("--lead", required=True, help="name of an account; see invite and createsuperuser")
+        parser.add_argument("--lead", required=True, help="name of an account; see invite")
 
     def handle(self, *, name: str, policy: Path, lead: str, **_: Any) -> None:
         person = User.objects.filter(username=lead).first()
         if person is None:
-            raise CommandError(f"There is no account {lead!r}. Make it with: manage.py createsuperuser")
+            raise CommandError(f"There is no account {lead!r}. manage.py invite {lead} prints a link that makes one.")
         try:
             with transaction.atomic():
                 project = projects.make(name, policies.load(policy), person)
