@@ -24,7 +24,7 @@ DEBUG = env.boolean("WHETSTONE_DEBUG", False)
 SECRET_KEY = env.secret("WHETSTONE_SECRET_KEY") or services.secret_key(VAR_DIR)
 if len(SECRET_KEY) < 50:
     raise ImproperlyConfigured("WHETSTONE_SECRET_KEY should have 50 characters or more; unset it to have one made.")
-ALLOWED_HOSTS = env.names("WHETSTONE_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.names("WHETSTONE_HOSTS", "")]  # probes come by loopback names
 BEHIND_TLS = env.boolean("WHETSTONE_TLS", False)
 
 INSTALLED_APPS = [
@@ -136,6 +136,7 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked from beside us, not through the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SECURE_REFERRER_POLICY = "same-origin"
