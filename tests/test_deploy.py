@@ -23,11 +23,8 @@ PROCESSES = {
     for name, _, command in (line.partition(": ") for line in (ROOT / "Procfile").read_text().splitlines())
 }
 DEPLOYMENTS = {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] == "Deployment"}
-PODS = {
-    one["metadata"]["name"]: one["spec"]["template"]["spec"]
-    for one in MANIFESTS
-    if one["kind"] in ("Deployment", "Job")
-}
+TEMPLATES = {one["metadata"]["name"]: one["spec"]["template"] for one in MANIFESTS if "template" in one.get("spec", {})}
+PODS = {name: template["spec"] for name, template in TEMPLATES.items()}
 
 
 def without_places(command: list[str]) -> list[str]:
