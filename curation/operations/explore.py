@@ -29,6 +29,12 @@ WITH found AS MATERIALIZED (
 )
 SELECT id FROM found ORDER BY id DESC LIMIT %(limit)s
 """
+AFTER = """
+SELECT id, text, state, label, categories, proposed_label, proposed_categories, language, origin, split, family,
+    parent_id AS parent, version, stage, created_at
+FROM curation_example WHERE project_id = %(project)s AND id > %(after)s AND {wanted}
+ORDER BY project_id, id LIMIT %(limit)s
+"""
 LAST = 2**62
 Filter = Mapping[str, Any]
 
@@ -68,6 +74,16 @@ def _condition(wanted: Filter) -> tuple[str, dict[str, Any]]:
         parts.append("words @@ websearch_to_tsquery('simple', %(q)s)")
         values["q"] = wanted["q"]
     return " AND ".join(parts) or "TRUE", values
+
+
+def after(project: Project, wanted: Filter, start: int, limit: int) -> list[dict[str, Any]]:
+    """Examples from an id on, the oldest first, for programs that read all of them."""
+    condition, values = _condition(wanted)
+    with connection.cursor() as cursor:
+        values |= {"project": project.pk, "after": start, "limit": limit}
+        cursor.execute(AFTER.format(wanted=condition), values)
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def like(project: Project, example: Example) -> list[Example]:
