@@ -23,9 +23,10 @@ class FilterForm(forms.Form):
     """Which examples to list. Only what somebody typed or chose is in the address, never the text of an example."""
 
     q = forms.CharField(
-        label="Words", max_length=200, required=False,
+        label="Search", max_length=200, required=False,
         widget=forms.TextInput(attrs={"class": "form-control", "type": "search", "autocomplete": "off"}),
     )  # fmt: skip
+    by = forms.ChoiceField(choices=[("", "Words"), ("meaning", "Meaning")], required=False, widget=SELECT)
     state = forms.ChoiceField(choices=_choices(Example.State.choices), required=False, widget=SELECT)
     label = forms.ChoiceField(choices=_choices(Label.choices), required=False, widget=SELECT)
     origin = forms.ChoiceField(choices=_choices(Example.Origin.choices), required=False, widget=SELECT)

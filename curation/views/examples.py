@@ -31,10 +31,17 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
     form = FilterForm(request.GET, categories=project.category_names())
     wanted = form.cleaned_data if form.is_valid() else {}
     before = request.GET.get("before", "")
-    rows, next_key = explore.page(project, wanted, int(before) if ID.fullmatch(before) else None)
+    try:
+        if wanted.get("by") and wanted.get("q"):
+            rows, next_key = explore.by_meaning(project, wanted["q"], wanted), None
+        else:
+            rows, next_key = explore.page(project, wanted, int(before) if ID.fullmatch(before) else None)
+    except Refused as no:
+        access.tell(request, no)
+        rows, next_key = [], None
     query = request.GET.copy()
     query["before"] = str(next_key)
-    chosen = {name: value for name, value in wanted.items() if value}
+    chosen = {name: value for name, value in wanted.items() if value and (name != "by" or wanted.get("q"))}
     context = {
         "project": project, "form": form, "rows": rows, "names": project.category_names(),
         "next": query.urlencode() if next_key else "", "is_filtered": bool(chosen), "batch": _batch(chosen),

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
+import orjson
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from curation.models import Project, SavedView
-from curation.operations import explore
+from curation.operations import explore, moderation
 from tests.factories import make_example, make_member, make_project
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +88,55 @@ def test_likeness_follows_the_embedding_and_stays_in_the_project(project: Projec
     near.embedding = None
     near.save()
     assert [row.pk for row in explore.like(project, first)] == [far.pk]
+
+
+def reading(monkeypatch: pytest.MonkeyPatch, answer: httpx.Response | Exception) -> list[Any]:
+    """Let the serving program answer so; return what it was asked."""
+    asked: list[Any] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, orjson.loads(request.content)))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = httpx.Client(transport=httpx.MockTransport(handler), base_url="http://guard")
+    monkeypatch.setattr(moderation, "client", lambda url: client)
+    return asked
+
+
+def test_a_typed_text_is_searched_by_its_meaning_and_filters_hold(
+    project: Project, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    east, north = [1.0] + [0.0] * 383, [0.0, 1.0] + [0.0] * 382
+    far = make_example(project, text="a remark about oaks", embedding=north)
+    near = make_example(project, text="a remark about lakes", embedding=[0.9, 0.1] + [0.0] * 382)
+    make_example(project, text="an old remark", embedding=east, state="rejected")
+    make_example(make_project(), text="of another project", embedding=east)
+    asked = reading(monkeypatch, httpx.Response(200, json={"vectors": [east]}))
+    client.force_login(make_member(project, "viewer"))
+
+    page = client.get(reverse("examples", args=[project.slug]), {"q": "water", "by": "meaning", "state": "queued"})
+
+    assert asked == [("/embed", {"texts": ["water"]})]
+    assert [row.pk for row in page.context["rows"]] == [near.pk, far.pk]
+    assert "0.006" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.ConnectError("away"), httpx.Response(500), httpx.Response(200, text="no"), httpx.Response(200, json={})],
+)
+def test_searching_by_meaning_says_what_it_needs(
+    answer: Any, project: Project, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading(monkeypatch, answer)
+    client.force_login(make_member(project, "viewer"))
+
+    page = client.get(reverse("examples", args=[project.slug]), {"q": "water", "by": "meaning"})
+
+    assert page.status_code == 200
+    assert "search by words" in page.content.decode()
 
 
 def test_a_family_is_a_tree_from_its_seed(project: Project) -> None:
