@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FORMATS = ("jsonl", "parquet")  # always there: the one is what the digest is of, the other what libraries load
 EXTRA = {"csv": "CSV for spreadsheets", "csv-lossless": "CSV for programs"}
 FETCH = 250  # rows at a time
+CHECKSUMS = "CHECKSUMS.sha256"
 ROWS = """
 SELECT e.id::text AS id,
     CASE WHEN e.version = r.version THEN e.text
@@ -234,7 +235,7 @@ def _describe(release: Release, staging: Path, digest: str, counts: dict[str, An
     recipe = {name: summary[name] for name in ("name", "version", "digest", "selection", "parts", "counts")}
     write_json(staging / "release.json", recipe)
     sums = "".join(f"{file['sha256']}  {file['name']}\n" for file in described(staging))
-    (staging / "CHECKSUMS.sha256").write_text(sums, encoding="utf-8")
+    (staging / CHECKSUMS).write_text(sums, encoding="utf-8")
 
 
 def described(folder: Path) -> list[dict[str, Any]]:
