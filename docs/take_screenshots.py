@@ -20,7 +20,7 @@ PAGES = {
     "review": "review/?understood=1", "agreement": "quality/", "disputes": "quality/disputes/",
     "known-questions": "quality/known/", "exams": "quality/exams/", "people": "quality/people/",
     "rules": "quality/rules/", "guards": "guards/", "traffic": "guards/live/", "releases": "releases/",
-    "members": "people/", "audit": "people/audit/",
+    "members": "people/", "audit": "people/audit/", "webhooks": "webhooks/",
 }  # fmt: skip
 FIRST_OF = {
     "dispute": "quality/disputes/",
@@ -49,7 +49,7 @@ NARROW = (
 
 
 ELSEWHERE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile/15E148 Safari/604.1"
-PERSONAL = {"sessions": "/settings/sessions/"}
+PERSONAL = {"sessions": "/settings/sessions/", "tokens": "/settings/tokens/"}
 
 
 def sign_in(page: Page, user: str) -> None:
