@@ -143,6 +143,7 @@ urlpatterns = [
     path("settings/", accounts.settings, name="settings"),
     path("join/<str:secret>/", invitations.join, name="join"),
     path("projects/new/", projects.make, name="project-make"),
+    path("settings/password/", accounts.Password.as_view(), name="password"),
     path("settings/sessions/", sessions.index, name="sessions"),
     path("settings/sessions/end", sessions.end, name="sessions-end"),
     path("settings/tokens/", tokens.index, name="tokens"),

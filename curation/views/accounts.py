@@ -12,11 +12,11 @@ from django.conf import settings as site
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -49,6 +49,23 @@ class SignIn(LoginView):
         response = super().form_valid(form)
         _remember(response, desk.preferences_of(form.get_user()))
         return response
+
+
+class Password(PasswordChangeView):
+    """Change one's own password. Every other session of the person ends with the old one."""
+
+    template_name = "account/password.html"
+    success_url = reverse_lazy("settings")
+
+    def get_form(self, form_class: Any = None) -> Any:
+        form = super().get_form(form_class)
+        for field in form.fields.values():
+            field.widget.attrs["class"] = "form-control"
+        return form
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        messages.success(self.request, _("Your password is changed, and you are signed out everywhere else."))
+        return super().form_valid(form)
 
 
 def locked(request: HttpRequest, response: HttpResponse | None, credentials: Mapping[str, Any]) -> HttpResponse:

@@ -115,7 +115,7 @@ OPEN = {
     "openid_connect_callback",
 }  # fmt: skip
 # To whoever signed in, about nobody else; and what of it is only acted on.
-PERSONAL = {"home", "settings", "tokens", "token-revoke", "sessions", "sessions-end"}
+PERSONAL = {"home", "settings", "tokens", "token-revoke", "sessions", "sessions-end", "password"}
 PERSONAL_ACTS = {"token-revoke", "sessions-end"}
 FOUNDERS = {"project-make"}  # to whom the site itself invited
 PROGRAMS = {"api", "moderation"}  # their own keys, tokens and tests

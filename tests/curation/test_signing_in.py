@@ -175,3 +175,26 @@ def test_when_a_session_was_last_used_is_written_every_ten_minutes_at_most(ana: 
     assert row.seen_at is not None
     assert row.seen_at > first
     assert row.began_at == first
+
+
+def test_who_changes_the_password_is_signed_out_everywhere_else(ana: User) -> None:
+    here, there = Client(), Client()
+    for client in (here, there):
+        try_in(client, "a long enough password")
+    new = "a quite different sentence"
+    wrong = here.post(reverse("password"), {"old_password": "no", "new_password1": new, "new_password2": new})
+    assert "Your old password was entered incorrectly" in wrong.content.decode()
+    weak = here.post(
+        reverse("password"),
+        {"old_password": "a long enough password", "new_password1": "password", "new_password2": "password"},
+    )
+    assert "too common" in weak.content.decode()
+
+    changed = here.post(
+        reverse("password"), {"old_password": "a long enough password", "new_password1": new, "new_password2": new}
+    )
+
+    assert changed["Location"] == reverse("settings")
+    assert here.get(reverse("settings")).status_code == 200
+    assert there.get(reverse("settings"))["Location"].startswith(reverse("login"))
+    assert try_in(Client(), new)["Location"] == reverse("home")
