@@ -14,6 +14,8 @@ POOL = 16  # batches sorted together: enough to even lengths out, few enough to 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_length: int | None) -> list[list[int]]:
     """Token ids of each text, cut to `max_length`. Lone surrogates, which no tokenizer takes, become question marks."""
+    if not texts:  # which a tokenizer would stumble over
+        return []
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     cut = {"truncation": True, "max_length": max_length} if max_length else {"verbose": False}
     ids: list[list[int]] = tokenizer(clean, **cut)["input_ids"]

@@ -82,6 +82,13 @@ class Devices:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
 
 
+def has_bfloat16() -> bool:
+    """Whether bfloat16 is quick here: on a GPU, or on a CPU with instructions for it. Elsewhere it is emulated."""
+    import torch
+
+    return bool(torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch says that memory ran out, on a graphics card or off it."""
     said = str(error).lower()

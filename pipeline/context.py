@@ -60,8 +60,12 @@ class Refusals:
 
     def allows(self, example: Example) -> bool:
         """Whether text may be made from this example."""
-        named = self.categories.intersection(map(same_key, example.categories))
-        return not named and not is_forbidden_text(f"{example.text}\n{example.parent_text or ''}")
+        texts = f"{example.text}\n{example.parent_text or ''}"
+        return self.may_have(example.categories) and not is_forbidden_text(texts)
+
+    def may_have(self, categories: Iterable[str]) -> bool:
+        """Whether text of these categories may be made at all."""
+        return self.categories.isdisjoint(map(same_key, categories))
 
     def split(self, examples: Iterable[Example]) -> tuple[list[Example], int]:
         """The examples that are allowed, and how many are not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from classifier.obfuscation import read
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from pipeline.context import Context
 from pipeline.filters import filters
@@ -46,7 +47,8 @@ def _embed(candidates: Sequence[Example], known: Sequence[Example], report: Repo
     """Unit vectors by id, and those of parents by `parent:<id of the child>`."""
     from classifier.embed import Embedder
 
-    texts = {example.id: example.text for example in (*candidates, *known)}
+    texts = {example.id: read(example.text).text for example in candidates}  # what a disguise hides is what it means
+    texts |= {example.id: example.text for example in known}
     known_texts = {example.id: example.text for example in known}
     for example in candidates:
         parent = example.parent_text or known_texts.get(example.parent_id or "")

@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from classifier.normalize import normalized_hash
@@ -57,12 +57,13 @@ def generate(run: RunFolder, report: Report) -> None:
     """The program: `input.parquet` of seeds -> `output.parquet` of drafts, `metrics.json`."""
     start = time.perf_counter()
     settings = run.request().get("settings", {})
-    orders = _orders(settings)
-    seeds, refused = Refusals.of(settings).split(Example.from_row(row) for row in run.rows())
+    refusals = Refusals.of(settings)
+    orders = _orders(settings, refusals)
+    seeds, refused = refusals.split(Example.from_row(row) for row in run.rows())
     if not seeds:
         raise ProgramError("There is no seed that text may be made from.", "Import seeds of categories that allow it.")
     chunks = list(_chunks(orders, seeds))
-    writer = Writer(load(settings.get("generator")), Context(seed=int(settings.get("seed", 0))))
+    writer = Writer(load(settings.get("generator")), Context(seed=int(settings.get("seed", 0))), refusals)
     total, rows = sum(map(len, chunks)), []
     for number, chunk in enumerate(chunks):
         done = sum(map(len, chunks[:number]))
@@ -83,7 +84,7 @@ def _inner(report: Report, done: int, total: int, size: int) -> Report:
     return inner
 
 
-def _orders(settings: Mapping[str, Any]) -> list[Order]:
+def _orders(settings: Mapping[str, Any], refusals: Refusals) -> list[Order]:
     orders = []
     for kind, registry, origin in (
         ("augmenters", augmenters, "augmented"),
@@ -92,8 +93,10 @@ def _orders(settings: Mapping[str, Any]) -> list[Order]:
         for entry in settings.get(kind) or ():
             try:
                 stage: Stage = registry.make(entry["key"], entry.get("settings"))
-            except UnknownStage as error:
+            except (UnknownStage, ValueError) as error:
                 raise ProgramError(str(error), "Correct the recipe.") from None
+            if not refusals.may_have([getattr(stage, "category", "")]):
+                raise ProgramError(f"{entry['key']!r} names a category that no text may be made of.", "Name another.")
             orders.append(Order(entry["key"], origin, stage, int(entry.get("copies", 1))))
     if not orders:
         raise ProgramError("The recipe names no augmenter and no paraphraser.", "Name at least one.")
@@ -112,8 +115,8 @@ def _chunks(orders: Sequence[Order], seeds: Sequence[Example]) -> Iterator[list[
 class Writer:
     """Turns wishes into drafts."""
 
-    def __init__(self, generator: Generator, context: Context) -> None:
-        self.generator, self.context = generator, context
+    def __init__(self, generator: Generator, context: Context, refusals: Refusals) -> None:
+        self.generator, self.context, self.refusals = generator, context, refusals
         self._embedder: Any = None
 
     def write(self, number: int, wishes: Sequence[Wish], report: Report) -> list[dict[str, Any]]:
@@ -147,7 +150,8 @@ class Writer:
         drafts = (
             wish.order.stage.draft(wish.example, reply, self._chance(wish)) for reply in replies if reply is not None
         )
-        return [draft for draft in drafts if draft is not None and _is_usable(draft, wish.example)]
+        made = [draft for draft in drafts if draft is not None and _is_usable(draft, wish.example)]
+        return [draft for draft in made if self.refusals.may_have(draft.categories)]
 
     def _choose(self, wishes: Sequence[Wish], options: Sequence[list[Written]]) -> list[Written | None]:
         """The option that keeps the meaning best without copying; no embedding where there is nothing to choose."""
@@ -187,7 +191,8 @@ class Writer:
 def _is_usable(draft: Written, parent: Example) -> bool:
     """Whether a draft is new and may exist."""
     is_copy = normalized_hash(draft.text) == normalized_hash(parent.text)
-    return not is_copy and not is_forbidden_draft(draft.text, parent)
+    named = replace(parent, categories=parent.categories + draft.categories)  # a twin can have one of its own
+    return not is_copy and not is_forbidden_draft(draft.text, named)
 
 
 def _fitness(cosine: float, band: tuple[float, float]) -> float:

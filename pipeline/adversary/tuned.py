@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from classifier.artifacts import verify
-from classifier.batches import by_length
+from classifier.devices import has_bfloat16
 from classifier.runfolder import Report
 from pipeline.generators import Prompt
-from pipeline.generators.local import Local, complete, has_bfloat16, newline_tokens
+from pipeline.generators.local import Local, newline_tokens, write
 from pipeline.generators.weights import generator_folder
 
 
@@ -29,18 +29,8 @@ class Tuned:
 
     def generate(self, prompts: Sequence[Prompt], seed: int, report: Report, /) -> list[str | None]:
         """Complete each prompt up to the end of its line."""
-        import torch
-
-        tokenizer, model = load_tuned(generator_folder(self.base.model), self.adapter)
-        answers: list[str | None] = [None] * len(prompts)
-        lengths = [len(prompt.text) for prompt in prompts]
-        for number, rows in enumerate(by_length(lengths, self.base.batch_size)):
-            torch.manual_seed(hash((seed, number)) % 2**31)
-            texts = complete(tokenizer, model, [prompts[row] for row in rows], self.base.top_p)
-            for row, text in zip(rows, texts, strict=True):
-                answers[row] = text or None
-            report(number, len(prompts), "Writing")
-        return answers
+        pair = load_tuned(generator_folder(self.base.model), self.adapter)
+        return write(*pair, prompts, self.base.batch_size, self.base.top_p, seed, report)
 
 
 @lru_cache(maxsize=1)

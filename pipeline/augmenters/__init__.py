@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pipeline.generators import Prompt
 from pipeline.records import Example, Label
@@ -38,3 +38,37 @@ class Stage(Protocol):
     def draft(self, example: Example, answer: str, chance: random.Random, /) -> Written | None: ...
 
     def prompt_reference(self) -> str: ...
+
+
+class Rule:
+    """A stage that needs no model: a subclass says in `rewrite` what becomes of a text. Label and categories stay."""
+
+    tries: ClassVar = 1
+    band: ClassVar = (0.0, 1.0)
+
+    def applies(self, example: Example) -> bool:
+        return len(example.text.split()) >= 3
+
+    def prompt(self, example: Example, chance: random.Random) -> None:
+        return None
+
+    def draft(self, example: Example, answer: str, chance: random.Random) -> Written | None:
+        text = self.rewrite(example.text.strip(), chance)
+        return Written(text, example.label, example.categories) if text else None
+
+    def rewrite(self, text: str, chance: random.Random) -> str | None:
+        """The new text, or None where the rule has nothing to do."""
+        raise NotImplementedError
+
+    def prompt_reference(self) -> str:
+        return ""
+
+
+def closed(text: str) -> str:
+    """A text that ends like a sentence, so that another one can follow it."""
+    return text if text[-1] in ".!?" else f"{text}."
+
+
+def listed(names: str) -> list[str]:
+    """The names in a setting such as `question, remark`."""
+    return [name.strip() for name in names.split(",") if name.strip()]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from classifier.obfuscation import read
 from pipeline.context import Context
 from pipeline.filters import filters
 from pipeline.records import Example, Finding
@@ -23,7 +24,7 @@ class Language:
 
     def __call__(self, examples: Iterable[Example], context: Context) -> Iterator[Finding]:
         for example in examples:
-            language, certainty = identifier().classify(example.text)
+            language, certainty = identifier().classify(read(example.text).text)
             other = language not in context.languages and certainty >= self.certainty
             drop = other and len(example.text) >= self.shortest
             reason = f"reads as {language!r}, expected {' or '.join(context.languages)}" if drop else ""

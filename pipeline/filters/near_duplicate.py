@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import Any
 
 from classifier.normalize import words
@@ -9,7 +10,8 @@ from pipeline.context import Context
 from pipeline.filters import filters
 from pipeline.records import Example, Finding
 
-Shingles = frozenset[tuple[str, ...]]
+CHUNK = 10_000  # texts hashed at once: enough for the library to be quick, a few MB of words
+ROWS = 4  # of a band: catches pairs at 0.8 for sure and at 0.5 mostly; what it catches is checked exactly
 
 
 @filters.register("near-duplicate")
@@ -22,53 +24,73 @@ class NearDuplicate:
 
     threshold: float = 0.8  # Jaccard over word pairs; 0.8 keeps paraphrases and drops single edits of long texts
     shingle: int = 2  # words; messages are short, so three would make strangers of near twins
-    permutations: int = 128
+    permutations: int = 64  # 16 bands miss one pair of 5,000 at the threshold; 1.5 KB of memory for a text
 
     def __call__(self, examples: Iterable[Example], context: Context) -> Iterator[Finding]:
         index = Index(self)
-        for example in context.known:
-            index.add(example)
-        for example in examples:
-            closest = index.closest(example)
-            alike = closest >= self.threshold
-            if not alike:
-                index.add(example)
-            reason = f"{closest:.0%} of the wording is that of another example" if alike else ""
-            yield Finding(example.id, "near-duplicate", keep=not alike, score=round(closest, 4), reason=reason)
+        for _ in index.closest((example.text for example in context.known), keep_all=True):
+            pass
+        waiting = iter(examples)
+        while chunk := list(islice(waiting, CHUNK)):
+            for example, closest in zip(chunk, index.closest(example.text for example in chunk), strict=True):
+                alike = closest >= self.threshold
+                reason = f"{closest:.0%} of the wording is that of another example" if alike else ""
+                yield Finding(example.id, "near-duplicate", keep=not alike, score=round(closest, 4), reason=reason)
 
-    def shingles(self, text: str) -> Shingles:
-        """The overlapping word groups of a text; the whole text where it is shorter than one group."""
+    def shingles(self, text: str) -> list[str]:
+        """The different overlapping word groups of a text; the whole text where it is shorter than one group."""
         found = words(text)
+        if self.shingle == 2 and len(found) > 1:
+            return list({f"{one} {other}" for one, other in pairwise(found)})
         count = max(1, len(found) - self.shingle + 1)
-        return frozenset(tuple(found[at : at + self.shingle]) for at in range(count))
+        return list({" ".join(found[at : at + self.shingle]) for at in range(count)})
 
 
 class Index:
-    """Who may be like whom."""
+    """Who may be like whom. Texts are kept, not their shingles: those of the few that are compared are made again."""
 
     def __init__(self, settings: NearDuplicate) -> None:
         from rensa import RMinHashLSH
 
         self.settings = settings
-        # Bands of four rows catch pairs at 0.8 for sure and at 0.5 mostly; what they catch is checked exactly.
-        self._lsh = RMinHashLSH(settings.threshold, settings.permutations, settings.permutations // 4)
-        self._shingles: list[Shingles] = []
+        self._lsh = RMinHashLSH(settings.threshold, settings.permutations, max(1, settings.permutations // ROWS))
+        self._texts: list[str | None] = []  # None where it was dropped: what is like a dropped one may stay
 
-    def _hash(self, shingles: Shingles) -> Any:
+    def closest(self, texts: Iterable[str], keep_all: bool = False) -> Iterator[float]:
+        """The highest Jaccard likeness of each text to one kept before it, 0.0 where nothing is near.
+
+        Keeps the text where that is below the threshold, or in any case where `keep_all` says so.
+        """
+        waiting = iter(texts)
+        while chunk := list(islice(waiting, CHUNK)):
+            yield from self._chunk(chunk, keep_all)
+
+    def _chunk(self, texts: Sequence[str], keep_all: bool) -> Iterator[float]:
+        from rensa import RMinHash
+
+        shingles = [self.settings.shingles(text) for text in texts]
+        matrix = RMinHash.digest_matrix_from_token_sets(shingles, self.settings.permutations, 1)
+        flags = self._lsh.insert_matrix_and_query_duplicate_flags(matrix, len(self._texts))
+        for text, mine, flagged in zip(texts, shingles, flags, strict=True):
+            nearest = self._nearest(mine) if flagged else 0.0
+            self._texts.append(text if keep_all or nearest < self.settings.threshold else None)
+            yield nearest
+
+    def _nearest(self, mine: Sequence[str]) -> float:
+        """The exact likeness to the likest text kept before the next one."""
+        own, before = set(mine), len(self._texts)
+        near = (self._texts[at] for at in self._lsh.query(self._hash(mine)) if at < before)
+        return max((likeness(own, set(self.settings.shingles(text))) for text in near if text is not None), default=0.0)
+
+    def _hash(self, shingles: Sequence[str]) -> Any:
         from rensa import RMinHash
 
         signature = RMinHash(num_perm=self.settings.permutations, seed=1)
-        signature.update([" ".join(shingle) for shingle in sorted(shingles)])
+        signature.update(shingles)
         return signature
 
-    def add(self, example: Example) -> None:
-        """Remember an example."""
-        shingles = self.settings.shingles(example.text)
-        self._lsh.insert(len(self._shingles), self._hash(shingles))
-        self._shingles.append(shingles)
 
-    def closest(self, example: Example) -> float:
-        """The highest Jaccard likeness to anything remembered, 0.0 where nothing is near."""
-        mine = self.settings.shingles(example.text)
-        near = (self._shingles[at] for at in self._lsh.query(self._hash(mine)))
-        return max((len(mine & other) / len(mine | other) for other in near), default=0.0)
+def likeness(one: set[str], other: set[str]) -> float:
+    """Share of shingles in common (Jaccard)."""
+    common = len(one & other)
+    return common / (len(one) + len(other) - common)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,8 @@ from typing import Any
 
 from classifier.artifacts import digest_folder
 from classifier.batches import by_length
-from classifier.runfolder import Report
+from classifier.devices import has_bfloat16, is_out_of_memory
+from classifier.runfolder import ProgramError, Report
 from pipeline.generators import Prompt, generators
 from pipeline.generators.weights import DEFAULT_GENERATOR, generator_folder
 
@@ -33,21 +35,51 @@ class Local:
 
     def generate(self, prompts: Sequence[Prompt], seed: int, report: Report, /) -> list[str | None]:
         """Complete each prompt up to the end of its line, prompts of like length together."""
-        import torch
+        return write(*load_model(generator_folder(self.model)), prompts, self.batch_size, self.top_p, seed, report)
 
-        tokenizer, model = load_model(generator_folder(self.model))
-        answers: list[str | None] = [None] * len(prompts)
-        lengths = [len(ids) for ids in tokenizer([prompt.text for prompt in prompts])["input_ids"]] if prompts else []
-        done = 0
-        for number, rows in enumerate(_alike(prompts, lengths, self.batch_size)):
-            torch.manual_seed(hash((seed, number)) % 2**31)
-            for row, text in zip(
-                rows, complete(tokenizer, model, [prompts[row] for row in rows], self.top_p), strict=True
-            ):
-                answers[row] = text or None
-            done += len(rows)
-            report(done, len(prompts), "Writing")
-        return answers
+
+def write(
+    tokenizer: Any, model: Any, prompts: Sequence[Prompt], batch_size: int, top_p: float, seed: int, report: Report
+) -> list[str | None]:
+    """Complete each prompt up to the end of its line; where memory runs out, in half batches from there on.
+
+    Raises:
+        ProgramError: half a batch does not fit either.
+    """
+    import torch
+
+    answers: list[str | None] = [None] * len(prompts)
+    lengths = [len(ids) for ids in tokenizer([prompt.text for prompt in prompts])["input_ids"]] if prompts else []
+    done, pieces = 0, 1
+    for number, rows in enumerate(_alike(prompts, lengths, batch_size)):
+        torch.manual_seed(hash((seed, number)) % 2**31)
+        batch = [prompts[row] for row in rows]
+        try:
+            texts = _in_pieces(tokenizer, model, batch, top_p, pieces)
+        except (RuntimeError, MemoryError) as error:
+            if pieces > 1 or not is_out_of_memory(error):
+                raise
+            pieces = 2
+            report(done, len(prompts), f"Memory ran out: {batch_size // 2} prompts at a time from here")
+            texts = _in_pieces(tokenizer, model, batch, top_p, pieces)
+        for row, text in zip(rows, texts, strict=True):
+            answers[row] = text or None
+        done += len(rows)
+        report(done, len(prompts), "Writing")
+    return answers
+
+
+def _in_pieces(tokenizer: Any, model: Any, batch: Sequence[Prompt], top_p: float, pieces: int) -> list[str]:
+    size = math.ceil(len(batch) / pieces)
+    try:
+        parts = (complete(tokenizer, model, batch[at : at + size], top_p) for at in range(0, len(batch), size))
+        return [text for part in parts for text in part]
+    except (RuntimeError, MemoryError) as error:
+        if pieces > 1 and is_out_of_memory(error):
+            raise ProgramError(
+                f"Memory ran out with {size} prompts at a time.", "Lower batch_size, or take a smaller generator."
+            ) from None
+        raise
 
 
 def _alike(prompts: Sequence[Prompt], lengths: Sequence[int], size: int) -> Iterator[list[int]]:
@@ -78,13 +110,6 @@ def load_model(folder: Path) -> tuple[Any, Any]:
         folder, dtype=torch.bfloat16 if has_bfloat16() else torch.float32, use_safetensors=True, trust_remote_code=False
     )
     return tokenizer, model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-
-
-def has_bfloat16() -> bool:
-    """Whether bfloat16 is quick here: on a GPU, or on a CPU with instructions for it. Elsewhere it is emulated."""
-    import torch
-
-    return bool(torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def complete(tokenizer: Any, model: Any, prompts: Sequence[Prompt], top_p: float) -> list[str]:

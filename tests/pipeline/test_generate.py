@@ -191,7 +191,7 @@ def test_cleaning_leaves_one_message_or_nothing(answer: str, message: str | None
 
 
 def test_an_unknown_stage_and_an_unknown_setting_say_what_there_is() -> None:
-    with pytest.raises(UnknownStage, match="no stage 'telepathy'; there are: chat-spelling, persona, safe-twin"):
+    with pytest.raises(UnknownStage, match="no stage 'telepathy'; there are: chat-spelling, entity-swap"):
         augmenters.make("telepathy")
     with pytest.raises(UnknownStage, match="no setting 'volume'; it has: temperature"):
         paraphrasers.make("paraphrase", {"volume": 3})

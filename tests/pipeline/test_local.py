@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from classifier.runfolder import ProgramError
 from pipeline import prompts
-from pipeline.generators import Prompt
-from pipeline.generators.local import _read, _shared, _write, complete, sample
+from pipeline.generators import Prompt, local
+from pipeline.generators.local import _read, _shared, _write, complete, sample, write
 
 TEXTS = ["How do I bake bread?", "You are a nice person.", "What time does the library open on Sundays in the summer?"]
 
@@ -86,3 +87,48 @@ def test_a_row_keeps_a_token_of_its_own() -> None:
     assert _shared([[1, 2], [1, 2, 3]]) == 1
     assert _shared([[1, 2, 3]]) == 2
     assert _shared([[5, 2], [1, 2]]) == 0
+
+
+def starved(most: int, sizes: list[int]) -> Any:
+    """A model with memory for `most` prompts at a time."""
+
+    def complete(tokenizer: Any, model: Any, batch: list[Prompt], top_p: float) -> list[str]:
+        sizes.append(len(batch))
+        if len(batch) > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return [prompt.text.upper() for prompt in batch]
+
+    return complete
+
+
+def count(texts: list[str]) -> dict[str, list[list[int]]]:
+    return {"input_ids": [[0] * len(text) for text in texts]}
+
+
+def test_where_memory_runs_out_it_goes_on_in_half_batches_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    said: list[str] = []
+    monkeypatch.setattr(local, "complete", starved(4, sizes))
+    asked = [Prompt(f"number {n}") for n in range(20)]
+
+    answers = write(count, None, asked, 8, 0.9, 0, lambda done, total, message="", *_: said.append(message))
+
+    assert answers == [f"NUMBER {n}" for n in range(20)]
+    assert sizes == [8, 4, 4, 4, 4, 2, 2]
+    assert said[0] == "Memory ran out: 4 prompts at a time from here" and len(set(said)) == 2
+
+
+def test_where_half_a_batch_is_too_much_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "complete", starved(2, []))
+
+    with pytest.raises(ProgramError, match="4 prompts at a time"):
+        write(count, None, [Prompt("one")] * 8, 8, 0.9, 0, lambda *_: None)
+
+
+def test_another_failure_is_not_taken_for_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> list[str]:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(local, "complete", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        write(count, None, [Prompt("one")], 8, 0.9, 0, lambda *_: None)
