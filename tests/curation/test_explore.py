@@ -166,6 +166,26 @@ def test_a_saved_view_is_its_makers_alone(project: Project, client: Client) -> N
     assert not SavedView.objects.exists()
 
 
+def test_columns_are_chosen_kept_in_a_view_and_are_no_filter(project: Project, client: Client) -> None:
+    client.force_login(make_member(project, "lead"))
+    make_example(project, language="de", stage="persona", family="family-of-oaks")
+    address = reverse("examples", args=[project.slug])
+
+    chosen = client.get(f"{address}?columns=language&columns=stage")
+    page = chosen.content.decode()
+    usual = client.get(address).content.decode()
+    client.post(
+        reverse("example-view-save", args=[project.slug]), {"name": "By", "query": "columns=language&columns=stage"}
+    )
+
+    assert "<th>Language</th><th>Made by</th>" in page
+    assert "<th>Label</th>" not in page
+    assert "persona" in page
+    assert "<th>Label</th><th>Category</th><th>Origin</th><th>State</th>" in usual
+    assert chosen.context["is_filtered"] is False
+    assert SavedView.objects.get().address == "columns=language&columns=stage"
+
+
 def test_filters_that_a_batch_knows_are_handed_to_it(project: Project, client: Client) -> None:
     client.force_login(make_member(project, "lead"))
     make_example(project, language="de")
