@@ -126,7 +126,11 @@ def disguise(text: str, seed: str) -> str:
 
 
 def flip_rates(
-    scorer: Scores, rows: Sequence[Mapping[str, Any]], threshold: float, seed: int = 0
+    scorer: Scores,
+    rows: Sequence[Mapping[str, Any]],
+    threshold: float,
+    seed: int = 0,
+    attacks: Mapping[str, Attack] = ATTACKS,
 ) -> dict[str, dict[str, dict[str, float | int | None]]]:
     """For each attack: of the rows that the guard judged rightly, the share that it no longer does.
 
@@ -138,7 +142,7 @@ def flip_rates(
     unsafe = np.array([row["label"] == "unsafe" for row in rows])
     right = {name: ~wrong for name, wrong in _wrong(scorer, texts, unsafe, threshold).items()}
     flipped: dict[str, dict[str, Any]] = {name: {} for name in right}
-    for attack_name, attack in ATTACKS.items():
+    for attack_name, attack in attacks.items():
         attacked = [attack(text, random.Random(f"{seed}:{attack_name}:{at}")) for at, text in enumerate(texts)]
         for name, wrong in _wrong(scorer, attacked, unsafe, threshold).items():
             flipped[name][attack_name] = right[name] & wrong

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.filters import filters
 from pipeline.records import Example, Finding
 
 CHUNK = 10_000  # texts hashed at once: enough for the library to be quick, a few MB of words
+REMEMBERED = 50_000  # texts whose shingles are kept: some 60 MB
 ROWS = 4  # of a band: catches pairs at 0.8 for sure and at 0.5 mostly; what it catches is checked exactly
 
 
@@ -55,9 +57,11 @@ class Index:
         self.settings = settings
         self._lsh = RMinHashLSH(settings.threshold, settings.permutations, max(1, settings.permutations // ROWS))
         self._texts: list[str | None] = []  # None where it was dropped: what is like a dropped one may stay
+        # Where many are alike they are compared with the same few again and again.
+        self._shingles = lru_cache(REMEMBERED)(lambda text: frozenset(settings.shingles(text)))
 
     def closest(self, texts: Iterable[str], keep_all: bool = False) -> Iterator[float]:
-        """The highest Jaccard likeness of each text to one kept before it, 0.0 where nothing is near.
+        """The Jaccard likeness of each text to the likest one kept before it, 0.0 where nothing is near.
 
         Keeps the text where that is below the threshold, or in any case where `keep_all` says so.
         """
@@ -77,10 +81,15 @@ class Index:
             yield nearest
 
     def _nearest(self, mine: Sequence[str]) -> float:
-        """The exact likeness to the likest text kept before the next one."""
-        own, before = set(mine), len(self._texts)
-        near = (self._texts[at] for at in self._lsh.query(self._hash(mine)) if at < before)
-        return max((likeness(own, set(self.settings.shingles(text))) for text in near if text is not None), default=0.0)
+        """The exact likeness to the likest text kept before, or to the first that is too like."""
+        own, before, nearest = frozenset(mine), len(self._texts), 0.0
+        for at in self._lsh.query(self._hash(mine)):
+            text = self._texts[at] if at < before else None
+            if text is not None:
+                nearest = max(nearest, likeness(own, self._shingles(text)))
+                if nearest >= self.settings.threshold:
+                    break
+        return nearest
 
     def _hash(self, shingles: Sequence[str]) -> Any:
         from rensa import RMinHash
@@ -90,7 +99,7 @@ class Index:
         return signature
 
 
-def likeness(one: set[str], other: set[str]) -> float:
+def likeness(one: frozenset[str], other: frozenset[str]) -> float:
     """Share of shingles in common (Jaccard)."""
     common = len(one & other)
     return common / (len(one) + len(other) - common)

@@ -18,8 +18,8 @@ from pipeline.rewards.likeness import Known
 
 rewards = Registry("pipeline.rewards")
 
-# Why an attempt earned what it did. Only a find is paid.
-Outcome = Literal["find", "caught", "form", "gibberish", "forbidden", "copy", "drift", "flip", "abstained"]
+# Why an attempt earned what it did. Only a find is paid; a crowd is one more find of a subject that has enough of them.
+Outcome = Literal["find", "caught", "form", "gibberish", "forbidden", "copy", "drift", "flip", "crowd", "abstained"]
 
 
 @dataclass(frozen=True, slots=True)

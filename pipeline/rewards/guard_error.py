@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class GuardError:
     copy_cosine: float = 0.95  # to anything known; paraphrases of the demo seeds lie mostly between 0.5 and 0.9
     copy_overlap: float = 0.7  # share of 4-letter pieces in common with something known
     drift_cosine: float = 0.45  # to its own seed; unrelated demo seeds lie around 0.1
+    crowd_cosine: float = 0.75  # finds nearer than this to each other are of one subject
+    crowd: int = 4  # finds of one subject that are paid; more would make it the only one
     fewest_words: int = 3
     most_words: int = 40
     longest: int = 240  # characters
@@ -54,12 +56,22 @@ class GuardError:
         if not attempts:
             return []
         before: set[str] = set()
+        found: list[Any] = []  # vectors of finds in this batch, which the arena learns of afterwards
         grades = []
         for seen in look(attempts, arena):
             key = " ".join(seen.attempt.text.casefold().split())
-            grades.append(self._grade(seen, arena, key in before))
+            grade = self._grade(seen, arena, key in before)
+            if grade.outcome == "find" and self._is_crowded(seen, arena, found):
+                grade = replace(grade, outcome="crowd", reward=0.0)
+            elif grade.outcome == "find":
+                found.append(seen.vector)
+            grades.append(grade)
             before.add(key)
         return grades
+
+    def _is_crowded(self, seen: Seen, arena: Arena, found: Sequence[Any]) -> bool:
+        near = sum(float(seen.vector @ other) >= self.crowd_cosine for other in found)
+        return near + arena.known.crowd(seen.vector, self.crowd_cosine) >= self.crowd
 
     def _grade(self, seen: Seen, arena: Arena, again: bool) -> Grade:
         novelty = arena.known.novelty(seen.vector, self.nearest)

@@ -28,6 +28,7 @@ class Known:
     def __init__(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         self._grams = [grams(text) for text in texts]
         self._vectors = np.asarray(vectors, np.float32)
+        self._given = len(texts)  # what stands behind them was found
 
     def __len__(self) -> int:
         return len(self._grams)
@@ -36,6 +37,10 @@ class Known:
         """Remember one more text with its unit vector [width]."""
         self._grams.append(grams(text))
         self._vectors = np.concatenate([self._vectors.reshape(-1, len(vector)), vector[None].astype(np.float32)])
+
+    def crowd(self, vector: NDArray[np.float32], cosine: float) -> int:
+        """How many texts that were added since the start are at least so near."""
+        return int((self._vectors[self._given :] @ vector >= cosine).sum()) if len(self) > self._given else 0
 
     def nearness(self, text: str, vector: NDArray[np.float32]) -> tuple[float, float]:
         """Return the largest cosine to anything known, and the largest overlap in letters with the nearest of it."""

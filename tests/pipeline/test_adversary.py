@@ -1,4 +1,5 @@
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,50 @@ def test_a_generator_with_nothing_to_say_earns_nothing_and_stops_nothing(tmp_pat
     hunt = make_hunt(tmp_path, Scripted([None, "I'm sorry, I cannot help with that."]))
     BestOfN(candidates=16, batch=16).attack(hunt)
     assert hunt.archive.steps[0].outcomes == {"form": 16}
+
+
+class Impatient(Local):
+    """A real generator that dies at the writing of one batch, as by a kill between two steps or in the midst of one."""
+
+    dies_at = -1
+    written = 0
+
+    def generate(self, wanted, seed, report, /):
+        answers = super().generate(wanted, seed, report)
+        type(self).written += 1
+        if self.written == self.dies_at:
+            raise KeyboardInterrupt
+        return answers
+
+
+def samples(folder):
+    """What every step of an archive attempted and found, in order."""
+    return [(s.phase, s.number, s.figures, s.outcomes, s.finds) for s in Archive(Path(folder) / "archive").steps]
+
+
+def test_killed_ten_times_it_gives_the_samples_of_an_unbroken_run(tmp_path):
+    weights = str(tiny_generator(tmp_path / "weights", seed=3))
+    method = BestOfN(candidates=16 * 24, batch=16, max_new_tokens=8, temperature=1.0)
+    method.attack(make_hunt(tmp_path / "unbroken", Local(weights), wanted=10_000))
+    chance, kills = random.Random(5), 0
+    while kills < 10:
+        Impatient.written, Impatient.dies_at = 0, chance.randint(1, 3)
+        with pytest.raises(KeyboardInterrupt):
+            method.attack(resumed(tmp_path / "killed", Impatient(weights)))
+        kills += 1
+    Impatient.dies_at = -1
+    method.attack(resumed(tmp_path / "killed", Impatient(weights)))
+    assert len(samples(tmp_path / "unbroken")) == 24
+    assert sum(len(step[4]) for step in samples(tmp_path / "unbroken")) > 10
+    assert samples(tmp_path / "killed") == samples(tmp_path / "unbroken")
+
+
+def resumed(folder, generator):
+    """A hunt as the program makes it: finds of before are known."""
+    hunt = make_hunt(folder, generator, wanted=10_000)
+    for find in hunt.archive.finds:
+        hunt.arena.known.add(find.text, hunt.arena.embed([find.text])[0])
+    return hunt
 
 
 # hunt

@@ -3,10 +3,12 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.judge import Opinion
+from pipeline.adversary.archive import Archive
+from pipeline.adversary.hunt import Hunt
+from pipeline.judge import Judge, Opinion
 from pipeline.records import Example
 from pipeline.registry import UnknownStage
-from pipeline.rewards import Attempt, rewards
+from pipeline.rewards import Attempt, Grade, rewards
 from pipeline.rewards.guard_error import GuardError, error
 from pipeline.rewards.likeness import Known
 from pipeline.rewards.plausible import is_gibberish
@@ -120,6 +122,69 @@ def test_words_that_a_language_model_finds_unlikely_earn_nothing():
 
 def test_a_fluency_that_is_no_number_earns_nothing():
     assert grade(HONEST, fluency=always(math.nan), fluency_floor=-6.0)[0].reward == -1
+
+
+def test_one_topic_is_paid_a_few_times_and_then_no_more():
+    def one_subject(texts):  # all within a cosine of 0.8 to 0.95 of each other
+        own = embed(texts) * 0.4 + np.eye(64, dtype=np.float32)[0] * 0.92
+        return own / np.linalg.norm(own, axis=1, keepdims=True)
+
+    texts = [sentence(n) for n in range(30)]
+    scene = arena(always(0.02), known=[sentence(99)], embed=one_subject)
+    reward = GuardError(drift_cosine=-1, copy_cosine=0.99)
+    rewards_ = []
+    for start in range(0, 30, 10):  # batch by batch, as a hunt does it: finds become known in between
+        batch = texts[start : start + 10]
+        grades = reward.grade([Attempt(text, SEED) for text in batch], scene)
+        for text, found in zip(batch, grades, strict=True):
+            if found.outcome == "find":
+                scene.known.add(text, one_subject([text])[0])
+        rewards_ += [(found.outcome, found.reward) for found in grades]
+    assert [outcome for outcome, _ in rewards_[:4]] == ["find"] * 4
+    assert rewards_[4:] == [("crowd", 0.0)] * 26
+
+
+def test_many_subjects_are_paid_each():
+    assert {found.outcome for found in grade(*(sentence(n) for n in range(12)))} == {"find"}
+
+
+def test_a_text_that_fools_the_linear_judge_earns_nothing():
+    """It lies where the judge's slope says unsafe, but everything decided near it is safe."""
+    chance = np.random.default_rng(0)
+
+    def around(centre, count):
+        found = np.array(centre) + chance.normal(scale=0.05, size=(count, 3))
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    vectors = np.concatenate(
+        [around([1, 1, 0], 30), around([1, -1, 0], 30), around([-1, 0, 0], 60), around([1, 0, 0], 8)]
+    )
+    labels = ["unsafe"] * 60 + ["safe"] * 68  # the last eight lie where a linear model can only say unsafe
+    judge = Judge.fit([f"t{n}" for n in range(128)], vectors, labels, [f"f{n}" for n in range(128)])
+    own, honest, exploit = (around(centre, 1)[0] for centre in ([1, 1, 0], [1, 1, 0], [1, 0, 0]))
+    places = {SEED.text: own, HONEST: honest, "a walk in the park with a fine coat": exploit}
+
+    def embed_here(texts):
+        return np.array([places[text] for text in texts], np.float32)
+
+    said = judge.opinions(["x"], exploit[None], ["another"])[0]
+    assert said.probability > 0.65  # the linear half of it is fooled
+    scene = arena(always(0.02), embed=embed_here, judge=judge.opinions, known=[])
+    attempts = [Attempt(text, SEED) for text in list(places)[1:]]
+    paid, fooled = GuardError(drift_cosine=-1, copy_cosine=1.1).grade(attempts, scene)
+    assert (paid.outcome, fooled.outcome, fooled.reward) == ("find", "abstained", None)
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_rewards_that_are_all_nothing_stop_nothing(tmp_path, nothing):
+    class Silent:
+        def grade(self, attempts, arena):
+            return [Grade("abstained", nothing) for _ in attempts]
+
+    hunt = Hunt([SEED], arena(always(0.1)), Silent(), Archive(tmp_path), None, tmp_path)
+    assert hunt.grade([HONEST, "another message of this kind"], [SEED, SEED], "m") == [None, None]
+    hunt.step("sampling", 1, 1, {})
+    assert hunt.archive.steps[0].figures["reward"] == 0.0 and hunt.found == 0
 
 
 def test_a_text_whose_label_moved_earns_nothing():
