@@ -9,7 +9,8 @@ went through with each row decides, by one of `METHODS`:
 * `uncertainty`: what the proxy is torn about at the end.
 * `forgetting`: what it had right and lost again, most often first (Toneva et al. 2019, "forgetting events").
 * `disagreement`: where proxies that learnt from different families, and not from this row, say different things.
-* `random`: the baseline, in proportion to the labels.
+* `random`: in proportion to the labels. What else is here has to beat it, and did not where it was measured
+  (docs/experiments.md): rows that are hard for a small proxy are often hard because their label is wrong.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ def _first(keys: Array, count: int, random: np.random.Generator) -> list[int]:
 
 Method = Callable[[Evidence, int, np.random.Generator], list[int]]
 METHODS: Mapping[str, Method] = {
-    "trajectories": _trajectories, "uncertainty": _uncertainty, "forgetting": _forgetting,
-    "disagreement": _disagreement, "random": _random,
+    "random": _random, "trajectories": _trajectories, "uncertainty": _uncertainty, "forgetting": _forgetting,
+    "disagreement": _disagreement,
 }  # fmt: skip
 
 

@@ -109,5 +109,5 @@ def test_a_training_learns_from_as_many_rows_as_it_may(
 
 
 def test_a_method_that_there_is_not_is_named() -> None:
-    with pytest.raises(ValueError, match="choose_by should be one of trajectories"):
+    with pytest.raises(ValueError, match="choose_by should be one of random"):
         TrainSettings(choose_by="magic")
