@@ -2,16 +2,19 @@
 
 `python benchmarks/data_flow.py --rows 1000000` writes a JSONL file of that many rows, has the import's own job read and
 store it in a PostgreSQL of its own, then asks the explorer: pages with any two filters, full-text searches, and what is
-like what over `--vectors` embeddings (random ones, around a hundred centres). At the end a release's rows are written
-as JSONL and as Parquet. The operations are called in this process, so the times are without HTTP and templates.
+like what over `--vectors` embeddings (random ones, around a hundred centres). Then a release's rows are written as
+JSONL and as Parquet. These operations are called in this process, so the times are without HTTP and templates. At the
+end the web server takes the same file as an upload, and hands out every file of a release of those rows.
 
 The last line is one JSON object. `import_rows_per_s` counts from the stored file to the end of the job; times are in
-milliseconds; `peak_rss_mb` is of this process, which does the worker's and the web's part, and of the reading program.
+milliseconds; `peak_rss_mb` is of this process, which does the worker's part, of the reading program, and of the web
+server's processes.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 import os
@@ -27,6 +30,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from benchmarks.browsing import Browser, peak_mb, serving  # noqa: E402 - found once the project's folder is on the path
+
+PASSWORD = "a long enough password"
 CATEGORIES = ("fraud", "hate", "self-harm", "privacy")
 VALUES = {
     "state": ("accepted", "queued", "rejected"), "label": ("safe", "unsafe"), "split": ("train", "validation"),
@@ -145,8 +151,53 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     print(json.dumps(figures), file=sys.stderr, flush=True)
     rates = export_rows_per_s(project, folder)
     figures["export_rows_per_s"] = {name: round(rate) for name, rate in rates.items()}
-    figures["peak_rss_mb"] = peaks | {"worker_exporting": rss(resource.RUSAGE_SELF)}
+    peaks["worker_exporting"] = rss(resource.RUSAGE_SELF)
+    figures["peak_rss_mb"] = peaks | {"web": pass_through_web(project, folder / "rows.jsonl", folder)}
     return figures
+
+
+def pass_through_web(project: Any, file: Path, folder: Path) -> int:
+    """Upload the file and download a release by the web server; return the most memory a process of it had, in MB."""
+    from django.contrib.auth.models import User
+
+    from curation.models import Membership
+    from curation.operations import jobs, releases
+
+    lead = User.objects.create_user("lead", password=PASSWORD)
+    Membership.objects.create(project=project, user=lead, role="lead")
+    release = releases.start(project, lead)
+    jobs.work(release.jobs.get().pk)
+    release.refresh_from_db()
+    os.environ["WHETSTONE_MAX_IMPORT_BYTES"] = str(file.stat().st_size)
+    with serving() as (port, pid):
+        browser = Browser(port)
+        browser.sign_in(lead.username, PASSWORD)
+        _upload(browser, f"/p/{project.slug}/import/start", file, folder / "form")
+        for entry in release.files:
+            with (folder / "downloaded").open("wb") as out:
+                path = f"/p/{project.slug}/releases/{release.number}/files/{entry['name']}"
+                status, _ = browser.ask("GET", path, into=out)
+            sha256 = hashlib.sha256((folder / "downloaded").read_bytes()).hexdigest()
+            assert (status, sha256) == (200, entry["sha256"]), f"{path} was answered {status}"
+        return peak_mb(pid)
+
+
+def _upload(browser: Browser, path: str, file: Path, form: Path) -> None:
+    """Post a file as a form does, without holding it."""
+    line = b"--one-part-after-the-other"
+    fields = {"csrfmiddlewaretoken": browser.cookies["csrftoken"], "purpose": "training"}
+    with form.open("wb") as out, file.open("rb") as rows:
+        for name, value in fields.items():
+            out.write(line + f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode())
+        out.write(line + b'\r\nContent-Disposition: form-data; name="file"; filename="rows.jsonl"\r\n\r\n')
+        shutil.copyfileobj(rows, out)
+        out.write(b"\r\n" + line + b"--\r\n")
+    with form.open("rb") as body:
+        status, _ = browser.ask(
+            "POST", path, body, Content_Length=str(form.stat().st_size),
+            Content_Type=f"multipart/form-data; boundary={line[2:].decode()}",
+        )  # fmt: skip
+    assert status == 302, f"the upload was answered {status}"
 
 
 def rss(who: int) -> int:

@@ -14,14 +14,10 @@ not in the log. `verdicts_doubled`: examples with two standing verdicts, and key
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
 import random
-import re
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -32,17 +28,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from benchmarks.browsing import Browser, serving  # noqa: E402 - found once the project's folder is on the path
+
 PASSWORD = "a long enough password"
 HAND, REFILL_BELOW = 6, 4  # as the desk: five ahead of the one in front, fetched when three are missing
 RESENT = 0.05  # share of verdicts that are sent twice
 THINK = 2.0  # seconds
-SERVER = 0  # its process, once it runs
 
 
 @dataclass
@@ -53,48 +49,16 @@ class Log:
     submits: list[float] = field(default_factory=list)
     acknowledged: dict[str, tuple[int, int]] = field(default_factory=dict)  # key → verdict, example
     errors: list[str] = field(default_factory=list)
-    reconnects: int = 0
 
 
-class Reviewer(threading.Thread):
-    """One person with a browser: a connection that is kept, cookies, and a hand of items."""
+class Reviewer(Browser, threading.Thread):
+    """One person with a browser, and a hand of items."""
 
     def __init__(self, port: int, name: str, slug: str) -> None:
-        super().__init__(name=name, daemon=True)
-        self.port, self.slug, self.log = port, slug, Log()
+        threading.Thread.__init__(self, name=name, daemon=True)
+        Browser.__init__(self, port)
+        self.slug, self.log = slug, Log()
         self.think, self.until, self.random = 0.0, 0.0, random.Random(name)
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self.cookies: dict[str, str] = {}
-
-    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
-        """Send a request; a connection that the server closed meanwhile is opened again, as browsers do."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        named["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        for last in (False, True):
-            try:
-                self.connection.request(method, path, body or None, named)
-                answer = self.connection.getresponse()
-                content = answer.read()
-                break
-            except (http.client.HTTPException, OSError):
-                self.connection.close()
-                self.log.reconnects += 1
-                if last:
-                    raise
-        for name, value in answer.getheaders():
-            if name.lower() == "set-cookie":
-                self.cookies.update([value.split(";", 1)[0].split("=", 1)])
-        return answer.status, content
-
-    def sign_in(self) -> None:
-        _, page = self.ask("GET", "/login")
-        found = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-        assert found, "the sign-in page has no token"
-        form = {"csrfmiddlewaretoken": found[1].decode(), "username": self.name, "password": PASSWORD}
-        status, _ = self.ask(
-            "POST", "/login", urlencode(form).encode(), Content_Type="application/x-www-form-urlencoded"
-        )
-        assert status == 302, f"signing in was answered {status}"
 
     def call(self, path: str, body: dict[str, Any], **headers: str) -> tuple[int, Any]:
         status, content = self.ask(
@@ -147,8 +111,8 @@ class Reviewer(threading.Thread):
 
 
 @contextmanager
-def world(arguments: argparse.Namespace) -> Iterator[int]:
-    """A database with the examples, and the web server in front of it; yields its port."""
+def world(arguments: argparse.Namespace) -> Iterator[tuple[int, int]]:
+    """A database with the examples, and the web server in front of it; yields its port and process id."""
     var = Path(tempfile.mkdtemp(prefix="whetstone-bench-"))
     var.chmod(0o755)
     for name in ("DATABASE_URL", "REDIS_URL", "WHETSTONE_SECRET_KEY"):
@@ -159,8 +123,8 @@ def world(arguments: argparse.Namespace) -> Iterator[int]:
     try:
         with services.held(var):
             fill(arguments)
-            with serving(arguments) as port:
-                yield port
+            with serving() as place:
+                yield place
     finally:
         shutil.rmtree(var, ignore_errors=True)
 
@@ -206,69 +170,38 @@ FROM generate_series(1, %s) n
 """
 
 
-@contextmanager
-def serving(arguments: argparse.Namespace) -> Iterator[int]:
-    """The web server with the Procfile's own command line."""
-    from curation.supervisor import procfile
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    os.environ["WHETSTONE_PORT"] = str(port)
-    command = procfile((ROOT / "Procfile").read_text())["web"]
-    server = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT)
-    global SERVER
-    SERVER = server.pid
-    try:
-        wait_for(port)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_for(port: int) -> None:
-    for _ in range(300):
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise SystemExit("the web server does not answer")
-
-
 # A run
 
 
-def review(port: int, arguments: argparse.Namespace, think: float) -> dict[str, Any]:
+def review(place: tuple[int, int], arguments: argparse.Namespace, think: float) -> dict[str, Any]:
     """Let everybody review for a while; return the figures."""
+    port, server = place
     people = [Reviewer(port, f"reviewer-{number}", "bench") for number in range(arguments.reviewers)]
     began = time.perf_counter()
     for person in people:
-        person.sign_in()
+        person.sign_in(person.name, PASSWORD)
     signed_in = time.perf_counter() - began
     for person in people:
         person.claim()  # the first hand warms the caches of the server, and is not measured
         person.log, person.think, person.until = Log(), think, time.monotonic() + arguments.seconds
-    began, busy = time.perf_counter(), cpu_seconds()
+    began, busy = time.perf_counter(), cpu_seconds(server)
     for person in people:
         person.start()
     for person in people:
         person.join()
-    spent, busy = time.perf_counter() - began, {name: used - busy[name] for name, used in cpu_seconds().items()}
+    spent, busy = time.perf_counter() - began, {name: used - busy[name] for name, used in cpu_seconds(server).items()}
     logs = [person.log for person in people]
     found = figures(logs, spent) | {"sign_in_ms": round(signed_in / len(people) * 1000, 1)}
     cost = {name: round(used * 1000 / max(found["verdicts"], 1), 2) for name, used in busy.items()}
+    found["reconnects"] = sum(person.reconnects for person in people)
     return found | {"cpu_ms_per_verdict": cost} | audit(logs)
 
 
-def cpu_seconds() -> dict[str, float]:
+def cpu_seconds(server: int) -> dict[str, float]:
     """Processor time used so far: it tells what a verdict costs even where other programs share the machine."""
     from curation import services
 
-    roots = {"postgres": services.status(Path(os.environ["WHETSTONE_VAR"]))["postgres"], "web": SERVER}
+    roots = {"postgres": services.status(Path(os.environ["WHETSTONE_VAR"]))["postgres"], "web": server}
     used = {"reviewers": sum(os.times()[:2])}
     for name, pid in roots.items():
         root = psutil.Process(pid)
@@ -286,7 +219,7 @@ def figures(logs: list[Log], spent: float) -> dict[str, Any]:
         "verdicts": verdicts, "verdicts_per_s": round(verdicts / spent, 1),
         "claim_p50_ms": milliseconds(claims, 0.5), "claim_p95_ms": milliseconds(claims, 0.95),
         "submit_p50_ms": milliseconds(submits, 0.5), "submit_p95_ms": milliseconds(submits, 0.95),
-        "errors": len(errors), "reconnects": sum(log.reconnects for log in logs),
+        "errors": len(errors), 
     }  # fmt: skip
 
 
@@ -341,10 +274,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.reviewers, arguments.seconds, arguments.examples = 8, 6, 5_000
-    with world(arguments) as port:
+    with world(arguments) as place:
         load = os.getloadavg()[0]
-        thinking = review(port, arguments, THINK)
-        closed = review(port, arguments, 0.0)
+        thinking = review(place, arguments, THINK)
+        closed = review(place, arguments, 0.0)
     print(json.dumps({
         "reviewers": arguments.reviewers, "seconds": arguments.seconds, "examples": arguments.examples,
         "cores": os.cpu_count(), "load_before": round(load, 2), "load_after": round(os.getloadavg()[0], 2),

@@ -17,8 +17,9 @@ BOUNDS = {
     "category_loss": (0, 100), "energy": (0, 100), "rdrop": (0, 100), "consistency": (0, 100), "twins": (0, 100),
     "mining": (0, 10), "distill": (0, 1), "label_smoothing": (0, 0.5), "class_balance": (0, 1),
     "source_balance": (0, 1), "checkpoint_steps": (1, 10**9), "window_overlap": (0, 0.9), "devices": (1, 4096),
-    "target_fpr": (0, 0.5),
+    "target_fpr": (0, 0.5), "most_rows": (0, 10**9),
 }  # fmt: skip
+CHOICES = ("trajectories", "uncertainty", "forgetting", "disagreement", "random")  # see selection.py
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class TrainSettings:
     frozen: bool = False  # train the heads alone, on vectors made once: a guard within a minute
     lora_rank: int = 0  # 0 trains every weight; else adapters of this rank, merged at the end
     dropout: float = 0.1
+
+    # From what
+    most_rows: int = 0  # 0 learns from every row; else from so many, which a small proxy chooses first
+    choose_by: str = "trajectories"  # how it chooses: trajectories, uncertainty, forgetting, disagreement or random
 
     # How long, how fast
     epochs: int = 8  # a few hundred seeds need several passes; validation picks the best one
@@ -80,6 +85,8 @@ class TrainSettings:
         for name, weight in dict(self.source_weights).items():
             if not 0 <= weight <= 100:
                 raise ValueError(f"source_weights[{name!r}] should be between 0 and 100, found {weight}")
+        if self.choose_by not in CHOICES:
+            raise ValueError(f"choose_by should be one of {', '.join(CHOICES)}, found {self.choose_by!r}")
         if self.frozen and (self.lora_rank or self.consistency):
             raise ValueError("frozen trains the heads alone: lora_rank and consistency have nothing to change")
 

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from classifier.hosting import Shelf
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-PATHS = {"/score", "/v1/moderations", "/healthz", "/metrics", "/reload"}  # any other would be the caller's own words
+PATHS = {
+    "/score",
+    "/v1/moderations",
+    "/embed",
+    "/healthz",
+    "/metrics",
+    "/reload",
+}  # any other would be the caller's own words
 
 
 class Meters:

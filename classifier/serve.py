@@ -2,6 +2,7 @@
 
     POST /score             {"model"?, "texts"} -> our own answer: decision, scores under our keys, digest
     POST /v1/moderations    OpenAI's moderation endpoint, so that its clients work with only another base_url
+    POST /embed             {"texts"} -> sentence vectors of the packaged encoder, for searching by meaning
     GET  /healthz           which guards answer, by which digest; 503 until the first one does
     GET  /metrics           for Prometheus; counts and times, never a word of a text
     POST /reload            look at the file of --follow at once
@@ -19,8 +20,10 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,8 @@ logger = logging.getLogger(__name__)
 PORT = 8600
 GRACE = 30  # seconds that requests in flight have to end after SIGTERM
 KEPT = 75  # seconds that an idle connection is kept: longer than clients keep theirs, so that none is cut while in use
+MOST_EMBEDDED = 16  # texts at a time, each
+LONGEST_EMBEDDED = 2000  # characters at most: what people type to search by
 MOST_WAITING = 512  # connections; more are turned away by the system's own queue
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -65,12 +70,14 @@ class Server:
     def __init__(self, shelf: Shelf, follower: Follower | None, crosswalk: dict[str, Any] | None) -> None:
         self._shelf, self._follower, self._crosswalk = shelf, follower, crosswalk
         self._meters = Meters(shelf)
+        self._reader = ThreadPoolExecutor(1, "embed")  # its own thread: guards are not kept waiting
 
     def app(self) -> Starlette:
         """The ASGI application."""
         routes = [
             Route("/score", self._guarded(self.score), methods=["POST"]),
             Route("/v1/moderations", self._guarded(self.moderations), methods=["POST"]),
+            Route("/embed", self._guarded(self.embed), methods=["POST"]),
             Route("/healthz", self._guarded(self.healthz), methods=["GET"]),
             Route("/metrics", self._guarded(self.metrics), methods=["GET"]),
             Route("/reload", self._guarded(self.reload), methods=["POST"]),
@@ -85,6 +92,7 @@ class Server:
         if self._follower:
             self._follower.stop()
         self._shelf.close()
+        self._reader.shutdown()
 
     async def score(self, request: Request) -> Response:
         """Our own answer for an array of texts."""
@@ -100,6 +108,16 @@ class Server:
         wanted = moderation.parse(await _body(request))
         hosted, results = await self._results(wanted, moderation.texts_of(wanted))
         return JSONResponse(moderation.response(hosted.name, results, self._crosswalk))
+
+    async def embed(self, request: Request) -> Response:
+        """Unit vectors of a few short texts; the encoder is loaded by the first request, which takes seconds."""
+        given = moderation.parse(await _body(request)).get("texts")
+        if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+            raise BadRequest("texts should be an array of strings.", param="texts")
+        if len(given) > MOST_EMBEDDED:
+            raise BadRequest(f"At most {MOST_EMBEDDED} texts at a time, found {len(given)}.", param="texts")
+        vectors = await asyncio.get_running_loop().run_in_executor(self._reader, _vectors, given)
+        return JSONResponse({"vectors": vectors})
 
     async def _results(self, wanted: dict[str, Any], texts: list[str]) -> tuple[Hosted, list[dict[str, Any]]]:
         hosted, future = self._shelf.submit(moderation.model_of(wanted), texts)
@@ -141,6 +159,18 @@ class Server:
             return response
 
         return inner
+
+
+@cache
+def _embedder() -> Any:
+    from classifier.embed import Embedder
+
+    return Embedder()
+
+
+def _vectors(texts: list[str]) -> list[list[float]]:
+    cut = [text[:LONGEST_EMBEDDED].encode("utf-8", "replace").decode() for text in texts]
+    return [[float(value) for value in vector] for vector in _embedder().embed(cut)] if cut else []
 
 
 async def _body(request: Request) -> bytes:

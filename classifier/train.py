@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classifier import batches, calibrate, checkpoints, losses, model, optimize, weights
+from classifier import batches, calibrate, checkpoints, losses, model, optimize, selection, weights
 from classifier.artifacts import digest_folder, is_whole, write_manifest
 from classifier.config import TrainSettings
 from classifier.decide import choose
@@ -106,11 +106,24 @@ class Training:
         rows = [row for row in self.rows if (row.get("split") or "train") == split]
         if not rows:
             raise ProgramError(f"There are no rows of the split {split!r}.", "Give at least a few hundred examples.")
+        if split == "train" and 0 < self.settings.most_rows < len(rows):
+            rows = self._chosen(rows)
         made = make_rows(rows, self.guard.categories, self.tokenizer, self.settings)
         if self.settings.teacher:
             said = taught(self.folder, self.settings.teacher, [row["text"] for row in rows])
             made.verdict = (1 - self.settings.distill) * made.verdict + self.settings.distill * said
         return made
+
+    def _chosen(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """As many rows as the settings allow, chosen by a proxy; the same ones whenever the run goes on."""
+        message = f"Choosing {self.settings.most_rows:,} of {len(rows):,} rows"
+
+        def told(done: int, total: int) -> None:
+            if self.devices.first:
+                self._report(done, total, message)
+
+        evidence = selection.evidence_of(rows, self.settings.seed, told)
+        return [rows[at] for at in selection.select(evidence, self.settings.choose_by, self.settings.most_rows)]
 
     def _vectors(self) -> torch.Tensor:
         """What the frozen encoder says of every training row, once and for all [n, width]."""
@@ -353,7 +366,8 @@ class Training:
         model.save(self.guard, self.tokenizer, self.folder / "model", card)
         digest = write_manifest(self.folder / "model")
         write_json(self.folder / "metrics.json", {
-            "rows": len(self.rows), "train_rows": len(self.train_rows.ids), "steps": self.state.step, "digest": digest,
+            "rows": len(self.rows), "train_rows": len(self.train_rows.ids),
+            "train_unsafe": float(self.train_rows.label.mean()), "steps": self.state.step, "digest": digest,
             "best_epoch": self.state.best_epoch + 1, "history": self.state.history, "validation": figures,
             "base_digest": self.base_digest, "processor_seconds": round(self.state.spent, 1),
         })  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,6 +65,14 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
 def names(name: str, default: str) -> list[str]:
     """Read a list of names parted by commas."""
     return [part.strip() for part in string(name, default).split(",") if part.strip()]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Read IP networks parted by commas, such as 10.0.0.0/8."""
+    try:
+        return [ip_network(part) for part in names(name, "")]
+    except ValueError as error:
+        raise BadSetting(f"{name} should be networks such as 10.0.0.0/8: {error}.") from None
 
 
 def path(name: str, default: Path) -> Path:

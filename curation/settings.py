@@ -6,7 +6,9 @@ starts them, everything else finds them.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -22,7 +24,7 @@ DEBUG = env.boolean("WHETSTONE_DEBUG", False)
 SECRET_KEY = env.secret("WHETSTONE_SECRET_KEY") or services.secret_key(VAR_DIR)
 if len(SECRET_KEY) < 50:
     raise ImproperlyConfigured("WHETSTONE_SECRET_KEY should have 50 characters or more; unset it to have one made.")
-ALLOWED_HOSTS = env.names("WHETSTONE_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.names("WHETSTONE_HOSTS", "")]  # probes come by loopback names
 BEHIND_TLS = env.boolean("WHETSTONE_TLS", False)
 
 INSTALLED_APPS = [
@@ -34,8 +36,14 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.contrib.postgres",
     "django.contrib.staticfiles",
+    "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
 ]
 MIDDLEWARE = [
+    "curation.logs.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -44,8 +52,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "curation.sessions.remember",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "curation.urls"
 WSGI_APPLICATION = "curation.wsgi.application"
@@ -90,8 +101,30 @@ DATABASES = {"default": _database(DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
-AUTHENTICATION_BACKENDS = ["curation.people.Accounts"]
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"  # the row is the truth, Redis saves asking for it
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "curation.people.Accounts"]
+# Whoever fails to sign in too often from one address waits; the same name may sign in from elsewhere.
+AXES_FAILURE_LIMIT = env.integer("WHETSTONE_SIGN_IN_TRIES", 5, least=1)
+AXES_COOLOFF_TIME = timedelta(minutes=env.number("WHETSTONE_SIGN_IN_WAIT_MINUTES", 15, least=0.01))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "curation.views.accounts.locked"
+AXES_CLIENT_IP_CALLABLE = "curation.people.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # so that the time which the page names holds
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = AXES_ENABLE_ADMIN = False
+# A company's own OpenID Connect, where one is named: allauth speaks with it, curation/oidc.py says who gets in.
+OIDC_NAME = env.string("WHETSTONE_OIDC_NAME", "OpenID Connect")
+OIDC_URL = env.url("WHETSTONE_OIDC_URL", ("https", "http"))
+OIDC_APP = {
+    "provider_id": "oidc", "name": OIDC_NAME, "client_id": env.string("WHETSTONE_OIDC_CLIENT"),
+    "secret": env.secret("WHETSTONE_OIDC_SECRET"), "settings": {"server_url": OIDC_URL},
+}  # fmt: skip
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
+    "openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [OIDC_APP] if OIDC_URL else []}
+}
+SOCIALACCOUNT_ADAPTER = "curation.oidc.Adapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a form may not lead to another site here; what comes back is checked by its state
+SESSION_ENGINE = "curation.sessions"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -103,6 +136,7 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked from beside us, not through the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SECURE_REFERRER_POLICY = "same-origin"
@@ -134,6 +168,11 @@ GUARDS_FILE = env.path("WHETSTONE_GUARDS_FILE", VAR_DIR / "guards.json")
 GUARD_SOCKET = services.socket_folder(VAR_DIR) / "guard.sock"
 GUARD_URL = env.url("WHETSTONE_GUARD_URL", ("http", "https", "unix")) or f"unix://{GUARD_SOCKET}"
 
+METRICS_TOKEN = env.secret("WHETSTONE_METRICS_TOKEN")  # what Prometheus shows at /metrics; none: there is no such page
+
+# Webhooks go to public addresses, and to these networks of our own, such as 10.1.0.0/16.
+WEBHOOK_NETWORKS = env.networks("WHETSTONE_WEBHOOK_NETWORKS")
+
 # Jobs; see curation/models/job.py.
 JOB_HEARTBEAT_SECONDS = env.number("WHETSTONE_JOB_HEARTBEAT_SECONDS", 2, least=0.05)
 JOB_DEAD_AFTER_SECONDS = env.number("WHETSTONE_JOB_DEAD_AFTER_SECONDS", 15, least=0.2)
@@ -159,13 +198,30 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # A long job outlives a broken connection: its row says who has it, so a second delivery is a no-op.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 
+JSON_LOGS = env.string("WHETSTONE_LOG_FORMAT", "line") == "json"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request": {"()": "curation.logs.WithRequest"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler", "formatter": "json" if JSON_LOGS else "line", "filters": ["request"],
+        },
+    },
     "root": {"handlers": ["stderr"], "level": env.string("WHETSTONE_LOG_LEVEL", "INFO")},
     # Tracebacks of requests would quote local variables in reports, and their 404 lines every probe of the internet;
-    # httpx would tell of every look at whether the guard's server is well.
-    "loggers": {"django.request": {"level": "ERROR"}, "httpx": {"level": "WARNING"}},
-}
+    # httpx would tell of every look at whether the guard's server is well. A line for each request is for machines.
+    "loggers": {
+        "django.request": {"level": "ERROR"}, "httpx": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},
+        "curation.request": {"level": "INFO" if JSON_LOGS else "WARNING"},
+    },
+}  # fmt: skip

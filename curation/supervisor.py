@@ -121,8 +121,9 @@ class Supervisor:
         self._record()
 
     def _repeat(self, name: str, stream: IO[bytes]) -> None:
-        for line in stream:
-            self.say(name, line.decode(errors="replace").rstrip())
+        for line in stream:  # read to the end, so that nobody waits for room in a pipe
+            if not self.is_stopping:  # a worker that loses the job in hand would tell of it in a traceback
+                self.say(name, line.decode(errors="replace").rstrip())
 
     def say(self, name: str, text: str) -> None:
         """Print a line with its speaker's name."""
@@ -145,6 +146,7 @@ class Supervisor:
                 self.say("up", str(error))
 
     def _end_children(self) -> None:
+        self.say("up", "stopping; what is running goes on from its last checkpoint at the next start")
         running = [child.process for child in self.children if child.process and child.process.poll() is None]
         for process in running:
             with suppress(ProcessLookupError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.socialaccount.providers.openid_connect import views as oidc
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
@@ -11,9 +12,13 @@ from curation.views import (
     accounts,
     adjudications,
     agreement,
+    audit,
     examples,
     gold,
     guards,
+    health,
+    invitations,
+    members,
     people,
     plans,
     projects,
@@ -22,8 +27,10 @@ from curation.views import (
     reviews,
     rounds,
     rules,
+    sessions,
     tokens,
     traffic,
+    webhooks,
 )
 
 
@@ -106,17 +113,39 @@ project = [
     path("guards/<int:number>/card.md", guards.card, name="guard-card"),
     path("guards/<int:number>/against/<int:other>/", guards.compare, name="guard-compare"),
     path("guards/<int:number>/promote", guards.promote, name="guard-promote"),
+    path("webhooks/", webhooks.index, name="webhooks"),
+    path("webhooks/<int:pk>/", webhooks.detail, name="webhook"),
+    path("webhooks/<int:pk>/act", webhooks.act, name="webhook-act"),
+    path("webhooks/<int:pk>/<int:delivery>/again", webhooks.again, name="webhook-again"),
     path("releases/", releases.index, name="releases"),
     path("releases/start", releases.start, name="release-start"),
     path("releases/<int:number>/", releases.detail, name="release"),
     path("releases/<int:number>/files/<path:name>", releases.download, name="release-file"),
+    path("people/", members.index, name="members"),
+    path("people/<int:pk>/role", members.role, name="member-role"),
+    path("people/<int:pk>/remove", members.remove, name="member-remove"),
+    path("people/invite", members.invite, name="member-invite"),
+    path("people/invitations/<int:pk>/revoke", members.revoke, name="member-invitation-revoke"),
+    path("people/audit/", audit.index, name="audit"),
+    path("people/audit/chain/", audit.chain, name="audit-chain"),
+    path("people/audit/trail.csv", audit.export, {"form": "csv"}, name="audit-csv"),
+    path("people/audit/trail.jsonl", audit.export, {"form": "jsonl"}, name="audit-jsonl"),
 ]
 urlpatterns = [
     path("", projects.home, name="home"),
-    path("healthz", projects.healthz, name="healthz"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     path("login", accounts.SignIn.as_view(), name="login"),
+    path("login/with/<str:provider_id>", oidc.login, name="openid_connect_login"),
+    path("login/with/<str:provider_id>/back", oidc.callback, name="openid_connect_callback"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("settings/", accounts.settings, name="settings"),
+    path("join/<str:secret>/", invitations.join, name="join"),
+    path("projects/new/", projects.make, name="project-make"),
+    path("settings/password/", accounts.Password.as_view(), name="password"),
+    path("settings/sessions/", sessions.index, name="sessions"),
+    path("settings/sessions/end", sessions.end, name="sessions-end"),
     path("settings/tokens/", tokens.index, name="tokens"),
     path("settings/tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
     path("words.js", accounts.words, name="javascript-catalog"),

@@ -20,6 +20,7 @@ PAGES = {
     "review": "review/?understood=1", "agreement": "quality/", "disputes": "quality/disputes/",
     "known-questions": "quality/known/", "exams": "quality/exams/", "people": "quality/people/",
     "rules": "quality/rules/", "guards": "guards/", "traffic": "guards/live/", "releases": "releases/",
+    "members": "people/", "audit": "people/audit/", "webhooks": "webhooks/",
 }  # fmt: skip
 FIRST_OF = {
     "dispute": "quality/disputes/",
@@ -40,7 +41,15 @@ NARROW = (
     "agreement",
     "dispute",
     "release",
+    "members",
+    "audit",
+    "sessions",
+    "invitation",
 )
+
+
+ELSEWHERE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile/15E148 Safari/604.1"
+PERSONAL = {"sessions": "/settings/sessions/", "tokens": "/settings/tokens/"}
 
 
 def sign_in(page: Page, user: str) -> None:
@@ -54,7 +63,7 @@ def sign_in(page: Page, user: str) -> None:
 
 def addresses(page: Page, project: str) -> dict[str, str]:
     """Addresses of all pages; of lists, the first entry too."""
-    found = {name: f"/p/{project}/{address}" for name, address in PAGES.items()}
+    found = {name: f"/p/{project}/{address}" for name, address in PAGES.items()} | PERSONAL
     for name, address in FIRST_OF.items():
         page.goto(f"/p/{project}/{address}" + ("?state=filtered" if name == "example" else ""))
         # A draft that only holds finds has little to show; the round before it has.
@@ -62,6 +71,27 @@ def addresses(page: Page, project: str) -> dict[str, str]:
         if links.count():
             found[name] = links.first.get_attribute("href") or ""
     return found
+
+
+def invite(page: Page, project: str) -> str:
+    """Make a link, as the page shows it once."""
+    page.goto(f"/p/{project}/people/")
+    page.get_by_label("Whom").fill("ben")
+    page.get_by_role("button", name="Make a link").click()
+    return page.locator("[data-secret]").inner_text()
+
+
+def take(page: Page, name: str, address: str) -> None:
+    """One page in both themes, in one width or two."""
+    for theme in ("light", "dark"):
+        for width in (1440, 390) if name in NARROW else (1440,):
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+            page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
+            page.goto(address)
+            if name == "review":
+                page.wait_for_selector("html[data-desk=ready]")
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=FOLDER / f"{name}-{theme}-{width}.png")
 
 
 def main() -> None:
@@ -76,17 +106,14 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(base_url=options.url, viewport={"width": 1440, "height": 900}, color_scheme="light")
         sign_in(page, options.user)
+        sign_in(browser.new_page(base_url=options.url, user_agent=ELSEWHERE), options.user)
         for name, address in addresses(page, options.project).items():
             if options.only and name not in options.only:
                 continue
-            for theme in ("light", "dark"):
-                for width in (1440, 390) if name in NARROW else (1440,):
-                    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-                    page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
-                    page.goto(address)
-                    if name == "review":
-                        page.wait_for_selector("html[data-desk=ready]")
-                    page.screenshot(path=FOLDER / f"{name}-{theme}-{width}.png")
+            take(page, name, address)
+        if not options.only or "invitation" in options.only:
+            link = invite(page, options.project)
+            take(browser.new_page(base_url=options.url), "invitation", link)
         browser.close()
 
 

@@ -27,11 +27,15 @@ class Session(SessionAuth):
 
 
 class BearerToken(HttpBearer):
-    """`Authorization: Bearer wst_…`: a personal token with the scope `review`."""
+    """`Authorization: Bearer wst_…`: a personal token with a scope."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self._scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
         found = PersonalToken.objects.find(token)
-        if found is None or PersonalToken.Scope.REVIEW not in found.scopes:
+        if found is None or self._scope not in found.scopes:
             return None
         unnoted = Q(last_used_at=None) | Q(last_used_at__lt=Now() - USED_AGAIN)
         PersonalToken.objects.filter(unnoted, pk=found.pk).update(last_used_at=Now())

@@ -229,3 +229,87 @@ class Wrong(Schema):
 class Stale(Wrong):
     text: str
     version: int
+
+
+class ProjectOut(Schema):
+    slug: str
+    name: str
+    role: str
+
+
+class ExampleRow(Schema):
+    id: int
+    text: str
+    state: str
+    label: str = Field(description="decided; empty while nobody decided")
+    categories: list[str]
+    proposed_label: str
+    proposed_categories: list[str]
+    language: str
+    origin: str
+    split: str
+    family: str = Field(description="of one seed; never in two splits")
+    parent: int | None
+    version: int
+    stage: str
+    created_at: datetime
+
+
+class VerdictRow(Schema):
+    id: int
+    example: int
+    version: int
+    maker: str
+    reviewer: str | None
+    decision: str
+    label: str
+    categories: list[str]
+    reason: str
+    confidence: int | None
+    purpose: str
+    supersedes: int | None
+    at: datetime
+
+
+class ReleaseRow(Schema):
+    id: int
+    text: str
+    label: str
+    categories: list[str]
+    family: str
+    language: str
+    origin: str
+    parent: int | None
+    split: str
+    label_source: str
+
+
+class ReleaseFile(Schema):
+    model_config = ConfigDict(extra="ignore")
+    name: str
+    sha256: str
+    bytes: int
+
+
+class ReleaseOut(Schema):
+    number: int
+    digest: str
+    rows: int
+    released_at: datetime
+    files: list[ReleaseFile]
+
+
+class Page(Schema):
+    next: int | None = Field(description="the cursor of the next page; none after the last")
+
+
+class ExamplePage(Page):
+    items: list[ExampleRow]
+
+
+class VerdictPage(Page):
+    items: list[VerdictRow]
+
+
+class RowPage(Page):
+    items: list[ReleaseRow]

@@ -19,13 +19,22 @@ def _choices(values: Any) -> list[tuple[str, str]]:
     return [("", "All"), *values]
 
 
+# What a row of the explorer may show beside number and text, and what it shows where nothing is chosen.
+COLUMNS = {
+    "label": "Label", "category": "Category", "origin": "Origin", "state": "State", "language": "Language",
+    "split": "Split", "stage": "Made by", "family": "Family", "created_at": "Since",
+}  # fmt: skip
+USUAL = ("label", "category", "origin", "state")
+
+
 class FilterForm(forms.Form):
     """Which examples to list. Only what somebody typed or chose is in the address, never the text of an example."""
 
     q = forms.CharField(
-        label="Words", max_length=200, required=False,
+        label="Search", max_length=200, required=False,
         widget=forms.TextInput(attrs={"class": "form-control", "type": "search", "autocomplete": "off"}),
     )  # fmt: skip
+    by = forms.ChoiceField(choices=[("", "Words"), ("meaning", "Meaning")], required=False, widget=SELECT)
     state = forms.ChoiceField(choices=_choices(Example.State.choices), required=False, widget=SELECT)
     label = forms.ChoiceField(choices=_choices(Label.choices), required=False, widget=SELECT)
     origin = forms.ChoiceField(choices=_choices(Example.Origin.choices), required=False, widget=SELECT)
@@ -35,6 +44,12 @@ class FilterForm(forms.Form):
     )
     category = forms.ChoiceField(choices=(), required=False, widget=forms.Select(attrs={"class": "form-select"}))
     source = forms.IntegerField(required=False, min_value=1, max_value=2**62, widget=forms.HiddenInput)
+    columns = forms.MultipleChoiceField(
+        choices=list(COLUMNS.items()),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="none: the usual ones",
+    )
 
     def __init__(self, *args: Any, categories: dict[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

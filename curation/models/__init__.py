@@ -6,6 +6,7 @@ from curation.models.example import Example, Finding
 from curation.models.gold import ExamAttempt, GoldQuestion, Standing
 from curation.models.guard import Evaluation, EvaluationSet, FrozenRows, Guard, PromotionRules, RowScores
 from curation.models.imported import Import, Provenance, SavedView, Vector
+from curation.models.invitation import Invitation
 from curation.models.job import Job
 from curation.models.plan import Plan, Sample
 from curation.models.policy import Category, Policy, PolicyVersion
@@ -16,9 +17,11 @@ from curation.models.release import Release, ReleaseRow
 from curation.models.review import BulkAct, Comment, Flag, Revision, Verdict
 from curation.models.round import Recipe, Round
 from curation.models.rules import ReviewRules
+from curation.models.session import Session
 from curation.models.states import IllegalMove, Stateful
 from curation.models.token import PersonalToken
 from curation.models.traffic import ApiKey, Traffic
+from curation.models.webhook import Delivery, Webhook
 
 __all__ = [
     "Adjudication",
@@ -30,6 +33,7 @@ __all__ = [
     "BulkAct",
     "Category",
     "Comment",
+    "Delivery",
     "Evaluation",
     "EvaluationSet",
     "ExamAttempt",
@@ -41,6 +45,7 @@ __all__ = [
     "Guard",
     "IllegalMove",
     "Import",
+    "Invitation",
     "Job",
     "Lease",
     "Membership",
@@ -64,9 +69,11 @@ __all__ = [
     "RowScores",
     "Sample",
     "SavedView",
+    "Session",
     "Standing",
     "Stateful",
     "Traffic",
     "Vector",
     "Verdict",
+    "Webhook",
 ]

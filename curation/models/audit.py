@@ -49,3 +49,8 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject}".strip()
+
+    @property
+    def act(self) -> str:
+        """The action as words."""
+        return self.action.replace("-", " ")

@@ -126,4 +126,4 @@ class SavedView(models.Model):
     @property
     def address(self) -> str:
         """The query of its address."""
-        return urlencode(self.query)
+        return urlencode(self.query, doseq=True)

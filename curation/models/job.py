@@ -119,6 +119,7 @@ class Job(Stateful):
         IMPORT = "import"
         PREVIEW = "preview"  # a few texts by a recipe that no round has yet
         MEASURE = "measure"  # every guard on every frozen set
+        DELIVER = "deliver"  # tells other programs what happened
 
     class State(models.TextChoices):
         QUEUED = "queued"

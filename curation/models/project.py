@@ -39,14 +39,6 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         """Projects that the user is a member of."""
         return self.for_roles(user, tuple(Role))
 
-    def led_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
-        """Projects whose rounds, imports, guards and releases the user may steer."""
-        return self.for_roles(user, LEADS)
-
-    def adjudicated_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
-        """Projects whose disputes the user may settle."""
-        return self.for_roles(user, ADJUDICATORS)
-
     def reviewed_by(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """Projects whose examples the user may judge."""
         return self.for_roles(user, REVIEWERS)

@@ -53,7 +53,8 @@ class PersonalToken(models.Model):
     """Lets a program act as the person who made it, within its scopes."""
 
     class Scope(models.TextChoices):
-        REVIEW = "review"
+        REVIEW = "review", "Review: claim, judge, take back"
+        READ = "read", "Read: examples, verdicts, releases"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="tokens")
     name = models.CharField(max_length=80)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from curation.models import AuditEntry
 
@@ -57,13 +58,46 @@ def contents() -> Iterator[tuple[int, str, str, str]]:
             yield from rows
 
 
-def search(project: Project, words: str = "", before: int | None = None) -> Any:
-    """A project's entries, newest first: those whose act, subject or person holds the words."""
+@dataclass(frozen=True)
+class Question:
+    """Which entries: what is left out does not narrow. Words and subjects are parts, people are whole names."""
+
+    what: str = ""
+    who: str = ""
+    about: str = ""
+    since: date | None = None
+    until: date | None = None  # this day too
+
+
+ANY = Question()
+
+
+def search(project: Project, asked: Question = ANY, before: int | None = None) -> QuerySet[AuditEntry]:
+    """A project's entries that fit, newest first; those before a link where one is named."""
     found = project.audit.select_related("actor").order_by("-link")
-    if words:
-        named = Q(action__icontains=words) | Q(subject__icontains=words) | Q(actor__username__icontains=words)
+    if asked.what:
+        found = found.filter(action__icontains=asked.what.replace(" ", "-"))
+    if asked.who:
+        found = found.filter(actor__username__iexact=asked.who)
+    if asked.about:
+        named = Q(subject__icontains=asked.about.replace(" ", ":")) | Q(detail__name__icontains=asked.about)
         found = found.filter(named)
+    if asked.since:
+        found = found.filter(at__gte=_midnight(asked.since))
+    if asked.until:
+        found = found.filter(at__lt=_midnight(asked.until + timedelta(days=1)))
     return found.filter(link__lt=before) if before is not None else found
 
 
-__all__ = ["AuditEntry", "Chain", "contents", "search", "verify"]
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def rows(entries: QuerySet[AuditEntry]) -> Iterator[dict[str, Any]]:
+    """Entries as they are exported, in few at a time."""
+    for one in entries.iterator(chunk_size=FETCH):
+        yield {
+            "link": one.link, "at": one.at.isoformat(), "actor": one.actor.get_username() if one.actor else "",
+            "action": one.action, "subject": one.subject, "detail": one.detail, "previous": one.previous,
+            "hash": one.hash,
+        }  # fmt: skip

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import httpx
+from django.conf import settings
 from django.db import connection, transaction
 
 from curation.models import Example, Project, Vector
 from curation.models.example import ExampleQuerySet
+from curation.operations import Refused, moderation
 from curation.operations.likeness import HEAVY
 
 PAGE = 50
 WINDOW = 10_000  # newest rows that are looked through one by one before the index is asked
 LIKE = 50
+PATIENCE = 20.0  # seconds: the first text waits for the encoder to be loaded
 # What a filter may be; nothing else reaches the query.
 FACETS = ("state", "label", "origin", "split", "language", "stage", "round", "source")
 # Most searches fill a page from the newest rows. Where they do not, what is wanted is rare, and the index names it all.
@@ -28,6 +32,12 @@ WITH found AS MATERIALIZED (
     SELECT id FROM curation_example WHERE {wanted} AND project_id = %(project)s AND id < %(before)s
 )
 SELECT id FROM found ORDER BY id DESC LIMIT %(limit)s
+"""
+AFTER = """
+SELECT id, text, state, label, categories, proposed_label, proposed_categories, language, origin, split, family,
+    parent_id AS parent, version, stage, created_at
+FROM curation_example WHERE project_id = %(project)s AND id > %(after)s AND {wanted}
+ORDER BY project_id, id LIMIT %(limit)s
 """
 LAST = 2**62
 Filter = Mapping[str, Any]
@@ -70,15 +80,46 @@ def _condition(wanted: Filter) -> tuple[str, dict[str, Any]]:
     return " AND ".join(parts) or "TRUE", values
 
 
+def after(project: Project, wanted: Filter, start: int, limit: int) -> list[dict[str, Any]]:
+    """Examples from an id on, the oldest first, for programs that read all of them."""
+    condition, values = _condition(wanted)
+    with connection.cursor() as cursor:
+        values |= {"project": project.pk, "after": start, "limit": limit}
+        cursor.execute(AFTER.format(wanted=condition), values)
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 def like(project: Project, example: Example) -> list[Example]:
     """The examples of the project most like this one, the nearest first, each with its `distance`."""
     own = Vector.objects.filter(pk=example.pk).values_list("embedding", flat=True).first()
-    if own is None:
-        return []
+    return [] if own is None else _nearest(project, str(own), {}, but=example.pk)
+
+
+def by_meaning(project: Project, text: str, wanted: Filter) -> list[Example]:
+    """The examples that fit the filters and are most like a text that somebody typed, each with its `distance`.
+
+    Raises:
+        Refused: the serving program, which reads the text, does not answer.
+    """
+    try:
+        answer = moderation.client(settings.GUARD_URL).post("/embed", json={"texts": [text]}, timeout=PATIENCE)
+        (vector,) = answer.raise_for_status().json()["vectors"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        raise Refused(
+            "Searching by meaning needs the program that serves the guards, and it does not answer.",
+            "Start it with make up, or search by words.",
+        ) from None
+    return _nearest(project, str(vector), {name: value for name, value in wanted.items() if name != "q"})
+
+
+def _nearest(project: Project, at: str, wanted: Filter, but: int = 0) -> list[Example]:
+    condition, values = _condition(wanted)
+    values |= {"project": project.pk, "own": but, "at": at, "limit": LIKE}
     with transaction.atomic(), connection.cursor() as cursor:
         # Others' projects are in the same index: it is read on until enough of ours were found.
         cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        cursor.execute(NEAREST, {"project": project.pk, "own": example.pk, "at": str(own), "limit": LIKE})
+        cursor.execute(NEAREST.format(wanted=condition), values)
         near = dict(cursor.fetchall())
     rows = {row.pk: row for row in project.examples.filter(pk__in=near).defer(*HEAVY)}
     for pk, distance in near.items():
@@ -87,8 +128,10 @@ def like(project: Project, example: Example) -> list[Example]:
 
 
 NEAREST = """
-SELECT example_id, embedding <=> %(at)s::halfvec AS distance FROM curation_vector
-WHERE project_id = %(project)s AND example_id <> %(own)s ORDER BY embedding <=> %(at)s::halfvec LIMIT %(limit)s
+SELECT v.example_id, v.embedding <=> %(at)s::halfvec AS distance
+FROM curation_vector v JOIN curation_example e ON e.id = v.example_id
+WHERE v.project_id = %(project)s AND v.example_id <> %(own)s AND {wanted}
+ORDER BY v.embedding <=> %(at)s::halfvec LIMIT %(limit)s
 """
 
 

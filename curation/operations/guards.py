@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from curation.models import AuditEntry, EvaluationSet, Guard, IllegalMove, Job, Move, Project, PromotionRules
-from curation.operations import Refused, measuring, priority, scored, serving
+from curation.operations import Refused, measuring, priority, scored, serving, webhooks
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -134,6 +134,7 @@ def _go_live(guard: Guard, by: User | None, note: str) -> None:
         guard.move_to(Guard.State.ACTIVE, by=by, note=note)
     except IllegalMove:
         raise Refused(f"{guard} is {guard.state}; only an evaluated guard that is not active can go live.") from None
+    webhooks.tell(guard.project, "guard.live", guard=guard.number, digest=guard.digest)
     serving.changed(guard.project)
     if priority.unscored(guard.project).exists():
         Job.objects.enqueue(Job.Kind.PRIORITIZE, guard.project, by=by)  # another guard is torn elsewhere

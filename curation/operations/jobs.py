@@ -155,7 +155,7 @@ def this_worker() -> str:
 
 def work(job_id: int, listener: Listener | None = None) -> Job | None:
     """Claim a job and do it; return None where there was nothing to claim."""
-    from curation.operations import stages
+    from curation.operations import stages, webhooks
 
     job = Job.objects.claim(job_id, this_worker())
     if job is None:
@@ -165,6 +165,8 @@ def work(job_id: int, listener: Listener | None = None) -> Job | None:
             _attempt(attempt, stages.WORK[Job.Kind(job.kind)])
     except Fenced:
         logger.warning("%s: attempt %s was overtaken and changed nothing", job, job.attempt)
+    else:
+        webhooks.tell_failure(job)
     job.refresh_from_db()
     return job
 
@@ -267,11 +269,14 @@ def reconcile() -> dict[str, int]:
 
 
 def _bury_or_requeue(job: Job) -> None:
+    from curation.operations import webhooks
+
     try:
         if job.cancel_requested:
             job.finish(job.stopped_as)
         else:
             job.again(f"The worker {job.worker} went silent.")
+            webhooks.tell_failure(job)
     except Fenced:
         logger.info("%s came back by itself", job)
 

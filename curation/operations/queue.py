@@ -24,7 +24,6 @@ from curation.models import (
     Example,
     IllegalMove,
     Lease,
-    Membership,
     Project,
     Purpose,
     ReviewRules,
@@ -299,12 +298,3 @@ def close_others(example: Example, but: Lease | None = None) -> int:
     """End what others hold of an example that left the queue; the caller holds its lock."""
     others = Lease.objects.filter(example=example, purpose=Purpose.QUEUE)
     return (others.exclude(pk=but.pk) if but else others).end(Lease.End.RELEASED)
-
-
-def remove_member(membership: Membership, by: User) -> None:
-    """Take a person off a project. What they hold goes back to the queue; what they judged stays."""
-    project, user = membership.project, membership.user
-    with transaction.atomic():
-        membership.delete()
-        Lease.objects.of(user, project).end(Lease.End.RELEASED)
-        project.audit.create(actor=by, action="member-removed", subject=f"user:{user.pk}")

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from classifier.runfolder import sync_folder, write_json
 from curation.models import AuditEntry, Job, Project, Release, Round
-from curation.operations import Refused, freezing, provenance
+from curation.operations import Refused, freezing, provenance, webhooks
 from curation.operations.freezing import Selection
 from pipeline.exporters import exporters
 from pipeline.exporters.card import dataset_card
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FORMATS = ("jsonl", "parquet")  # always there: the one is what the digest is of, the other what libraries load
 EXTRA = {"csv": "CSV for spreadsheets", "csv-lossless": "CSV for programs"}
 FETCH = 250  # rows at a time
+CHECKSUMS = "CHECKSUMS.sha256"
 ROWS = """
 SELECT e.id::text AS id,
     CASE WHEN e.version = r.version THEN e.text
@@ -116,6 +117,7 @@ def build(attempt: Attempt) -> None:
             project=release.project, actor=release.created_by, action="release-made", subject=f"release:{release.pk}",
             detail={"digest": digest, "rows": counts["rows"]},
         )  # fmt: skip
+        webhooks.tell(release.project, "release.made", release=release.number, digest=digest, rows=counts["rows"])
         attempt.job.finish(Job.State.DONE)
 
 
@@ -233,7 +235,7 @@ def _describe(release: Release, staging: Path, digest: str, counts: dict[str, An
     recipe = {name: summary[name] for name in ("name", "version", "digest", "selection", "parts", "counts")}
     write_json(staging / "release.json", recipe)
     sums = "".join(f"{file['sha256']}  {file['name']}\n" for file in described(staging))
-    (staging / "CHECKSUMS.sha256").write_text(sums, encoding="utf-8")
+    (staging / CHECKSUMS).write_text(sums, encoding="utf-8")
 
 
 def described(folder: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from curation.models import Example, Guard, Job, Project, Round
-from curation.operations import Refused, evaluation, jobs, recipes
+from curation.operations import Refused, evaluation, jobs, recipes, webhooks
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -44,8 +44,7 @@ def start(
         draft.guard_before = project.guards.filter(state=Guard.State.ACTIVE).first()
         draft.started_at = timezone.now()
         draft.save()
-        draft.move_to(_first_state(draft), by=by)
-        _enqueue(draft, by)
+        advance(draft, _first_state(draft), by=by)
     return draft
 
 
@@ -84,6 +83,7 @@ def advance(round: Round, new: str, *, by: User | None = None, note: str = "") -
     """Move a round on and queue what it does next, in the caller's transaction: both happen or neither does."""
     ended = {"ended_at": timezone.now()} if new in Round.ENDED else {}
     round.move_to(new, by=by, note=note, **ended)
+    webhooks.tell(round.project, f"round.{new}", round=round.number)
     _enqueue(round, by)
 
 

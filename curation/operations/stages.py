@@ -31,6 +31,7 @@ from curation.operations import (
     releases,
     rounds,
     serving,
+    webhooks,
 )
 from curation.operations.jobs import Attempt, finish
 
@@ -220,12 +221,13 @@ def train(attempt: Attempt) -> None:
     rows = folder.rows("input.parquet")
     with transaction.atomic():
         job.fence()
-        Guard.objects.create(
+        guard = Guard.objects.create(
             project=round.project, round=round, job=job, number=round.project.guards.count() + 1, digest=digest,
             path=str(path.relative_to(settings.ARTIFACTS_DIR)), settings=request, metrics=_metrics(folder),
             parent=round.guard_before, dataset_digest=digest_rows(rows), dataset_rows=len(rows),
             base_digest=_metrics(folder)["base_digest"], code_revision=_code_revision(),
         )  # fmt: skip
+        webhooks.tell(round.project, "guard.trained", guard=guard.number, round=round.number, digest=digest)
         _end(attempt, folder)
         rounds.advance(round, Round.State.EVALUATING)
 
@@ -321,4 +323,5 @@ WORK: dict[Job.Kind, Callable[[Attempt], None]] = {
     Job.Kind.RESCORE: priority.rescore,
     Job.Kind.PREVIEW: plans.preview,
     Job.Kind.MEASURE: measuring.measure_all,
+    Job.Kind.DELIVER: webhooks.deliver,
 }

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from axes.models import AccessAttempt
 from django.conf import settings as site
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
-from django.http import HttpResponse
+from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView, PasswordChangeView
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import override
@@ -23,6 +29,7 @@ from curation import keymap
 from curation.forms.preferences import PreferencesForm
 from curation.models import Preferences
 from curation.operations import desk
+from curation.people import address_of
 from curation.views import access
 
 YEAR = 365 * 24 * 3600  # seconds
@@ -35,10 +42,42 @@ class SignIn(LoginView):
 
     redirect_authenticated_user = True
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"nobody": not User.objects.exists()}
+
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
         _remember(response, desk.preferences_of(form.get_user()))
         return response
+
+
+class Password(PasswordChangeView):
+    """Change one's own password. Every other session of the person ends with the old one."""
+
+    template_name = "account/password.html"
+    success_url = reverse_lazy("settings")
+
+    def get_form(self, form_class: Any = None) -> Any:
+        form = super().get_form(form_class)
+        for field in form.fields.values():
+            field.widget.attrs["class"] = "form-control"
+        return form
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        messages.success(self.request, _("Your password is changed, and you are signed out everywhere else."))
+        return super().form_valid(form)
+
+
+def locked(request: HttpRequest, response: HttpResponse | None, credentials: Mapping[str, Any]) -> HttpResponse:
+    """The sign-in page for whoever failed too often: when to try again. django-axes calls it in place of the view."""
+    tried = AccessAttempt.objects.filter(username=credentials.get("username"), ip_address=address_of(request))
+    last = tried.aggregate(last=Max("attempt_time"))["last"] or timezone.now()
+    left = last + site.AXES_COOLOFF_TIME - timezone.now()
+    seconds = max(1, math.ceil(left.total_seconds()))
+    context = {"minutes": math.ceil(seconds / 60), "next": request.POST.get("next", "")}
+    answer = render(request, "registration/login.html", context, status=429)
+    answer["Retry-After"] = str(seconds)
+    return answer
 
 
 def _remember(response: HttpResponse, chosen: Preferences) -> None:

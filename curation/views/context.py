@@ -7,9 +7,10 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
+from curation import oidc
 from curation.models import Example, Preferences, Project
 from curation.models.project import ADJUDICATORS, LEADS, REVIEWERS
-from curation.operations import jobs
+from curation.operations import health, jobs
 
 NAVIGATION = (
     ("overview", "Overview", "layout-dashboard"),
@@ -20,18 +21,23 @@ NAVIGATION = (
     ("quality", "Quality", "circle-check"),
     ("guards", "Guards", "shield-check"),
     ("releases", "Releases", "package"),
+    ("members", "People", "users"),
 )
 MANY = 100  # waiting examples; counting further tells nobody more
 SECTIONS = {
     "example": "examples", "import": "examples", "round": "rounds", "plan": "rounds", "recipe": "rounds",
     "recipes": "rounds", "guard": "guards", "release": "releases",
+    "member": "members", "audit": "members", "webhook": "members", "webhooks": "members",
 }  # fmt: skip
 
 
 def look(request: HttpRequest) -> dict[str, str]:
-    """The theme that was chosen in this browser; nothing where the system decides."""
+    """The theme that was chosen in this browser, nothing where the system decides; and who else signs people in."""
     theme = request.COOKIES.get("theme", "")
-    return {"theme": theme if theme in Preferences.Theme.values and theme != Preferences.Theme.SYSTEM else ""}
+    return {
+        "theme": theme if theme in Preferences.Theme.values and theme != Preferences.Theme.SYSTEM else "",
+        "oidc_name": oidc.name(),
+    }
 
 
 def chrome(request: HttpRequest) -> dict[str, Any]:
@@ -52,5 +58,6 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         "may_review": role in REVIEWERS,
         "may_adjudicate": role in ADJUDICATORS,
         "nav_waiting": waiting.count() if role in REVIEWERS else 0,
+        "losses": health.losses() if role in LEADS else [],
         "nobody_works": project.jobs.live().exists() and not jobs.workers_alive(),
     }

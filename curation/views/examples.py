@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
-from curation.forms import FilterForm, ImportForm
+from curation.forms import COLUMNS, USUAL, FilterForm, ImportForm
 from curation.forms.mapping import MappingForm, chosen
 from curation.models import Project, Provenance
 from curation.operations import Refused, batches, examples, explore, intake, jobs, mappings, queue
@@ -31,21 +31,30 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
     form = FilterForm(request.GET, categories=project.category_names())
     wanted = form.cleaned_data if form.is_valid() else {}
     before = request.GET.get("before", "")
-    rows, next_key = explore.page(project, wanted, int(before) if ID.fullmatch(before) else None)
+    try:
+        if wanted.get("by") and wanted.get("q"):
+            rows, next_key = explore.by_meaning(project, wanted["q"], wanted), None
+        else:
+            rows, next_key = explore.page(project, wanted, int(before) if ID.fullmatch(before) else None)
+    except Refused as no:
+        access.tell(request, no)
+        rows, next_key = [], None
     query = request.GET.copy()
     query["before"] = str(next_key)
-    chosen = {name: value for name, value in wanted.items() if value}
+    chosen = {name: value for name, value in wanted.items() if value and (name != "by" or wanted.get("q"))}
+    shown = [name for name in COLUMNS if name in (wanted.get("columns") or USUAL)]
     context = {
         "project": project, "form": form, "rows": rows, "names": project.category_names(),
-        "next": query.urlencode() if next_key else "", "is_filtered": bool(chosen), "batch": _batch(chosen),
-        "views": project.saved_views.filter(user=request.user), "query": urlencode(chosen),
+        "next": query.urlencode() if next_key else "", "is_filtered": bool(set(chosen) - {"columns"}),
+        "batch": _batch(chosen), "views": project.saved_views.filter(user=request.user),
+        "query": urlencode(chosen, doseq=True), "columns": [(name, COLUMNS[name]) for name in shown],
     }  # fmt: skip
     return render(request, "example/index.html", context, status=422 if form.errors else 200)
 
 
 def _batch(chosen: dict[str, Any]) -> str:
     """The filters as the form that cuts batches takes them; empty where it could not take them all."""
-    queued = {name: value for name, value in chosen.items() if name != "state"}
+    queued = {name: value for name, value in chosen.items() if name not in ("state", "columns")}
     if not queued or chosen.get("state", "queued") != "queued" or set(queued) - set(batches.COLUMNS):
         return ""
     return urlencode(queued)
@@ -63,7 +72,7 @@ def save_view(request: access.UserRequest, project: Project) -> HttpResponse:
         return redirect("examples", project.slug)
     chosen = {key: value for key, value in form.cleaned_data.items() if value}
     project.saved_views.update_or_create(user=request.user, name=name, defaults={"query": chosen})
-    return redirect(f"{reverse('examples', args=[project.slug])}?{urlencode(chosen)}")
+    return redirect(f"{reverse('examples', args=[project.slug])}?{urlencode(chosen, doseq=True)}")
 
 
 @require_POST

@@ -3,32 +3,44 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods
 
+from curation.forms.people import ProjectForm
 from curation.models import Example, Guard, Project, Round
+from curation.operations import Refused, summary
 from curation.operations import overview as board
-from curation.operations import summary
+from curation.operations import projects as founding
 from curation.views import access
 
 
 @require_GET
 @login_required
 def home(request: access.UserRequest) -> HttpResponse:
-    """The user's projects; the only one opens by itself."""
+    """The user's projects; the only one opens by itself, unless one may make others."""
     projects = list(Project.objects.visible_to(request.user).order_by("name"))
-    if len(projects) == 1:
+    if len(projects) == 1 and not request.user.is_staff:
         return redirect("overview", projects[0].slug)
     return render(request, "project/home.html", {"projects": projects})
 
 
-@require_GET
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Whether the site answers and reaches its database."""
-    connection.ensure_connection()
-    return HttpResponse("ok", content_type="text/plain")
+@require_http_methods(["GET", "POST"])
+@access.founder
+def make(request: access.UserRequest) -> HttpResponse:
+    """A new project on a policy that is there, on the example, or on a file."""
+    form = ProjectForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        values = form.cleaned_data
+        try:
+            project = founding.make(
+                values["name"], form.version(request.user), request.user, description=values["description"],
+                content_note=values["content_note"],
+            )  # fmt: skip
+            return redirect("overview", project.slug)
+        except Refused as no:
+            form.add_error(no.field or "file", str(no))
+    return render(request, "project/make.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @require_GET

@@ -25,6 +25,10 @@ class TokenForm(forms.Form):
     days = forms.IntegerField(
         min_value=1, max_value=365, initial=90, label="Days", widget=forms.NumberInput(attrs={"class": "form-control"})
     )
+    scopes = forms.MultipleChoiceField(
+        label="What it may do", choices=PersonalToken.Scope.choices, initial=[PersonalToken.Scope.REVIEW],
+        widget=forms.CheckboxSelectMultiple,
+    )  # fmt: skip
 
 
 @require_http_methods(["GET", "POST"])
@@ -36,8 +40,8 @@ def index(request: access.UserRequest) -> HttpResponse:
     context: dict[str, Any] = {"form": form}
     if request.method == "POST" and form.is_valid():
         until = timezone.now() + timedelta(days=form.cleaned_data["days"])
-        scopes = [PersonalToken.Scope.REVIEW]
-        secret, made = PersonalToken.objects.issue(request.user, form.cleaned_data["name"], scopes, until)
+        values = form.cleaned_data
+        secret, made = PersonalToken.objects.issue(request.user, values["name"], values["scopes"], until)
         context |= {"secret": secret, "made": made, "form": TokenForm()}
     context["tokens"] = PersonalToken.objects.filter(user=request.user, revoked_at=None)
     return render(request, "account/tokens.html", context, status=422 if form.errors else 200)

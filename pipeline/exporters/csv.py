@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
 
@@ -30,9 +30,14 @@ class Csv:
     formula_safe: bool = True
 
     def __call__(self, rows: Iterable[Mapping[str, Any]], file: BinaryIO) -> None:
+        for part in self.parts(rows):
+            file.write(part)
+
+    def parts(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+        """The file in parts, made no earlier than they are asked for."""
         cell = _defused if self.formula_safe else _plain
         if self.formula_safe:
-            file.write(codecs.BOM_UTF8)  # Excel takes UTF-8 for something else without it
+            yield codecs.BOM_UTF8  # Excel takes UTF-8 for something else without it
         header = True
         for chunk in chunks(rows):
             text = io.StringIO(newline="")
@@ -41,7 +46,7 @@ class Csv:
                 writer.writerow(list(chunk[0]))
                 header = False
             writer.writerows([cell(value) for value in row.values()] for row in chunk)
-            file.write(text.getvalue().encode())
+            yield text.getvalue().encode()
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+
+from django.db import connection
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 30.0  # seconds
@@ -24,6 +27,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def address_of_database() -> str:
+    """The run's own database, as another process reaches it."""
+    named = connection.settings_dict
+    query = urlencode({"host": named["HOST"]})
+    return f"postgresql://{named['USER']}@/{named['NAME']}?{query}"
 
 
 class Server:

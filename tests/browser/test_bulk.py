@@ -87,6 +87,26 @@ def test_above_twenty_one_confirms_and_one_undo_takes_all_back(page: Page, proje
     assert decided() == {}
 
 
+def test_who_is_asked_again_at_once_still_answers_the_question_that_stands_there(page: Page, project: Project) -> None:
+    examples(project, 30)
+    desk = Desk(page, project).open("bulk/")
+    expect(desk.at("#cards li")).to_have_count(25)
+    page.get_by_role("button", name="Choose all").click()
+    desk.press("reject")
+    expect(page.get_by_role("heading", name="Reject 25 examples?")).to_be_visible()
+
+    # Closing and asking again before the browser has told anybody of the closing.
+    page.evaluate(
+        "() => { document.getElementById('confirm').close('no');"
+        " document.dispatchEvent(new KeyboardEvent('keydown', {key: 'r', code: 'KeyR', bubbles: true})); }"
+    )
+    page.get_by_role("button", name="Yes, all of them").click()
+
+    expect(desk.at("#cards li")).to_have_count(5)
+    desk.saved()
+    assert len(decided()) == 25
+
+
 def test_finds_of_the_adversary_are_not_among_the_cards(page: Page, project: Project) -> None:
     find = make_example(project, origin="adversarial", priority=99)
     rows = examples(project, 2)

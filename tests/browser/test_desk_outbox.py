@@ -7,26 +7,17 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.db import connection
 from playwright.sync_api import Page, Route, expect
 
 from curation.models import Example, Lease, Project, Verdict
 from tests.browser.conftest import Opened
 from tests.browser.desk import Desk, examples
-from tests.browser.server import serving
+from tests.browser.server import address_of_database, serving
 
 CUT = float(os.environ.get("WHETSTONE_TEST_CUT_SECONDS", "6"))  # the whole minute is for a run by hand
 HUNDRED = 100
-
-
-def address_of_database() -> str:
-    """The run's own database, as another process reaches it."""
-    named = connection.settings_dict
-    query = urlencode({"host": named["HOST"]})
-    return f"postgresql://{named['USER']}@/{named['NAME']}?{query}"
 
 
 def judge(desk: Desk, count: int) -> dict[int, str]:

@@ -37,6 +37,7 @@ def test_the_leads_pages_draw_their_charts_and_fit(seen: tuple[Page, Any, int]) 
             ("", 0), ("rounds/1/", 1), ("guards/", 0), ("guards/2/", 3), ("guards/2/against/1/", 3),
             ("guards/rules/", 0), (f"rounds/plans/{plan}/source/", 0), (f"rounds/plans/{plan}/recipe/", 0),
             (f"rounds/plans/{plan}/preview/", 0), (f"rounds/plans/{plan}/launch/", 0), ("rounds/recipes/", 0),
+            ("people/", 0), ("people/audit/", 0),
         ):  # fmt: skip
             page.goto(f"/p/{project.slug}/{address}")
             expect(page.locator("h1").first).to_be_attached()

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import openai
 import pytest
 
 from classifier.artifacts import digest_file
+from classifier.embed import Embedder
 from tests.classifier.planted import flip_byte, started
 from tests.guards import CATEGORIES, Served, make_guard, serving
 from tests.processes import wait_until
@@ -51,6 +53,24 @@ def test_an_answer_names_the_guard_and_scores_every_category(server: Served, gua
         assert result["decision"] in ("safe", "review", "unsafe")
         assert set(result["category_scores"]) == set(CATEGORIES)
         assert 0 <= result["unsafe"] <= 1
+
+
+def test_texts_come_back_as_the_encoders_own_vectors(server: Served) -> None:
+    texts = ["how do i bake bread", "a recipe for bread", "\ud800 the moon", ""]
+
+    vectors = np.array(server.post("/embed", {"texts": texts}).json()["vectors"])
+
+    assert np.allclose(vectors[:2], Embedder().embed(texts[:2]), atol=1e-4)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
+    assert server.post("/embed", {"texts": []}).json() == {"vectors": []}
+
+
+@pytest.mark.parametrize("body", [{}, {"texts": "one"}, {"texts": [1]}, {"texts": ["x"] * 17}, [], b"{"])
+def test_what_cannot_be_embedded_is_a_sentence(body: Any, server: Served) -> None:
+    answer = server.post("/embed", body)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
 
 
 def test_two_guards_answer_by_their_names(server: Served) -> None:

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
+from datetime import timedelta
 from io import StringIO
 from threading import Thread
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
 from curation.models import AuditEntry, Project
 from curation.operations import audit
@@ -109,12 +116,95 @@ def test_an_export_can_be_verified_without_the_database(project: Project) -> Non
         previous = row["hash"]
 
 
-def test_the_trail_is_searched_by_act_subject_and_person(project: Project) -> None:
+def test_the_trail_is_searched_by_person_act_object_and_day(project: Project) -> None:
     lea = make_member(project, "lead", "lea")
     note(project)
-    AuditEntry.objects.create(project=project, actor=lea, action="release-started", subject="release:1")
+    AuditEntry.objects.create(
+        project=project, actor=lea, action="release-started", subject="release:1", detail={"name": "spring"}
+    )
     note(make_project())
+    today = timezone.now().date()
 
-    assert [one.action for one in audit.search(project)] == ["release-started", "seeds-imported"]
-    assert [one.action for one in audit.search(project, "lea")] == ["release-started"]
+    def found(**asked: Any) -> list[str]:
+        return [one.action for one in audit.search(project, audit.Question(**asked))]
+
+    assert found() == ["release-started", "seeds-imported"]
+    for asked in ({"who": "Lea"}, {"what": "release started"}, {"about": "release 1"}, {"about": "spring"}):
+        assert found(**asked) == ["release-started"], asked
+    assert found(since=today, until=today) == ["release-started", "seeds-imported"]
+    assert found(since=today + timedelta(days=1)) == found(until=today - timedelta(days=1)) == []
     assert [one.action for one in audit.search(project, before=2)] == ["seeds-imported"]
+
+
+# The page
+
+
+@pytest.fixture
+def client(project: Project) -> Client:
+    client = Client()
+    client.force_login(make_member(project, "lead", "lea"))
+    return client
+
+
+def test_pages_go_back_by_keys_and_keep_the_search(client: Client, project: Project) -> None:
+    for number in range(120):
+        note(project, number)
+    note(make_project())
+    address, seen = reverse("audit", args=[project.slug]) + "?what=seeds", []
+    while address:
+        page = client.get(address)
+        seen += [one.link for one in page.context["entries"]]
+        older = page.context["older"]
+        assert not older or "what=seeds" in older
+        address = f"?{older}" if older else ""
+        address = address and reverse("audit", args=[project.slug]) + address
+
+    assert seen == list(range(120, 0, -1))
+
+
+def test_the_page_says_whether_the_chain_holds(client: Client, project: Project) -> None:
+    note(project)
+    note(project, 1)
+    address = reverse("audit-chain", args=[project.slug])
+    assert audit.verify().head in client.get(address, headers={"HX-Request": "true"}).content.decode()
+    assert "The chain holds" in client.get(address).content.decode()
+
+    tampered("UPDATE curation_auditentry SET action = 'nothing' WHERE link = 1")
+
+    assert "The chain breaks at entry 1" in client.get(address).content.decode()
+
+
+def test_a_trail_is_exported_as_it_was_searched_safe_for_spreadsheets(client: Client, project: Project) -> None:
+    note(project)
+    AuditEntry.objects.create(project=project, action="api-key-made", subject="=1+1", detail={"name": "@cmd", "n": 2})
+
+    lines = read(client.get(reverse("audit-jsonl", args=[project.slug]))).splitlines()
+    table = read(client.get(reverse("audit-csv", args=[project.slug]) + "?what=api"))
+
+    assert [json.loads(line)["link"] for line in lines] == [2, 1]
+    assert json.loads(lines[0])["detail"] == {"name": "@cmd", "n": 2}
+    header, row = csv.reader(io.StringIO(table.removeprefix("\ufeff")))
+    cells = dict(zip(header, row, strict=True))
+    assert cells["subject"] == "'=1+1"
+    assert cells["hash"] == AuditEntry.objects.get(link=2).hash
+
+
+def read(response: Any) -> str:
+    assert response.streaming
+    return b"".join(response.streaming_content).decode()
+
+
+def test_a_day_that_is_none_is_said_beside_its_field(client: Client, project: Project) -> None:
+    answer = client.get(reverse("audit", args=[project.slug]) + "?since=yesterday&before=x")
+
+    assert answer.status_code == 422
+    assert "Enter a valid date" in answer.content.decode()
+
+
+def test_hostile_names_in_an_entry_are_shown_as_text(client: Client, project: Project) -> None:
+    AuditEntry.objects.create(project=project, action="api-key-made", detail={"name": "<b>a</b>\u202e"})
+
+    page = client.get(reverse("audit", args=[project.slug])).content.decode()
+
+    assert "<b>a</b>" not in page
+    assert "U+202E" in page

@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from curation.models import BatchItem, Example, Lease, Membership, Project
-from curation.operations import Refused, batches, queue, reviews
+from curation.operations import Refused, batches, members, queue, reviews
 from curation.operations.batches import Share
 from tests.factories import make_example, make_lease, make_member, make_project, make_rules
 
@@ -156,7 +156,7 @@ def test_somebody_taken_off_the_project_leaves_what_they_held(project: Project, 
     ids = examples(project, 2)
     held(project, ana)
 
-    queue.remove_member(Membership.objects.get(user=ana), lead)
+    members.remove(Membership.objects.get(user=ana), lead)
 
     assert held(project, make_member(project, "annotator")) == ids
 

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
+import orjson
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from curation.models import Project, SavedView
-from curation.operations import explore
+from curation.operations import explore, moderation
 from tests.factories import make_example, make_member, make_project
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +90,55 @@ def test_likeness_follows_the_embedding_and_stays_in_the_project(project: Projec
     assert [row.pk for row in explore.like(project, first)] == [far.pk]
 
 
+def reading(monkeypatch: pytest.MonkeyPatch, answer: httpx.Response | Exception) -> list[Any]:
+    """Let the serving program answer so; return what it was asked."""
+    asked: list[Any] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, orjson.loads(request.content)))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = httpx.Client(transport=httpx.MockTransport(handler), base_url="http://guard")
+    monkeypatch.setattr(moderation, "client", lambda url: client)
+    return asked
+
+
+def test_a_typed_text_is_searched_by_its_meaning_and_filters_hold(
+    project: Project, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    east, north = [1.0] + [0.0] * 383, [0.0, 1.0] + [0.0] * 382
+    far = make_example(project, text="a remark about oaks", embedding=north)
+    near = make_example(project, text="a remark about lakes", embedding=[0.9, 0.1] + [0.0] * 382)
+    make_example(project, text="an old remark", embedding=east, state="rejected")
+    make_example(make_project(), text="of another project", embedding=east)
+    asked = reading(monkeypatch, httpx.Response(200, json={"vectors": [east]}))
+    client.force_login(make_member(project, "viewer"))
+
+    page = client.get(reverse("examples", args=[project.slug]), {"q": "water", "by": "meaning", "state": "queued"})
+
+    assert asked == [("/embed", {"texts": ["water"]})]
+    assert [row.pk for row in page.context["rows"]] == [near.pk, far.pk]
+    assert "0.006" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.ConnectError("away"), httpx.Response(500), httpx.Response(200, text="no"), httpx.Response(200, json={})],
+)
+def test_searching_by_meaning_says_what_it_needs(
+    answer: Any, project: Project, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading(monkeypatch, answer)
+    client.force_login(make_member(project, "viewer"))
+
+    page = client.get(reverse("examples", args=[project.slug]), {"q": "water", "by": "meaning"})
+
+    assert page.status_code == 200
+    assert "search by words" in page.content.decode()
+
+
 def test_a_family_is_a_tree_from_its_seed(project: Project) -> None:
     seed = make_example(project, family="f", origin="seed")
     child = make_example(project, family="f", parent=seed)
@@ -113,6 +164,26 @@ def test_a_saved_view_is_its_makers_alone(project: Project, client: Client) -> N
     client.force_login(ana)
     client.post(reverse("example-view-forget", args=[project.slug, view.pk]))
     assert not SavedView.objects.exists()
+
+
+def test_columns_are_chosen_kept_in_a_view_and_are_no_filter(project: Project, client: Client) -> None:
+    client.force_login(make_member(project, "lead"))
+    make_example(project, language="de", stage="persona", family="family-of-oaks")
+    address = reverse("examples", args=[project.slug])
+
+    chosen = client.get(f"{address}?columns=language&columns=stage")
+    page = chosen.content.decode()
+    usual = client.get(address).content.decode()
+    client.post(
+        reverse("example-view-save", args=[project.slug]), {"name": "By", "query": "columns=language&columns=stage"}
+    )
+
+    assert "<th>Language</th><th>Made by</th>" in page
+    assert "<th>Label</th>" not in page
+    assert "persona" in page
+    assert "<th>Label</th><th>Category</th><th>Origin</th><th>State</th>" in usual
+    assert chosen.context["is_filtered"] is False
+    assert SavedView.objects.get().address == "columns=language&columns=stage"
 
 
 def test_filters_that_a_batch_knows_are_handed_to_it(project: Project, client: Client) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.urls import reverse
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from curation.forms.mapping import field
 from curation.models import AuditEntry, Import, Job, Project, Provenance, Verdict
@@ -408,3 +409,32 @@ def test_another_kind_of_file_is_refused_beside_the_field(project: Project, clie
     assert response.status_code == 422
     assert "ending in .jsonl" in response.content.decode()
     assert not Import.objects.exists()
+
+
+def test_a_dataset_of_the_hub_is_imported_like_a_folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+
+    def download(name: str, *, local_dir: Path, **more: Any) -> str:
+        asked.update(more, name=name)
+        (local_dir / "data").mkdir(parents=True)
+        (local_dir / "data" / "train.jsonl").write_bytes(jsonl(ROWS[:2]))
+        return str(local_dir)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    call_command("import_seeds", "hf://datasets/org/remarks", project=project.slug)
+
+    assert (asked["name"], asked["repo_type"]) == ("org/remarks", "dataset")
+    assert "*.jsonl" in asked["allow_patterns"]
+    assert project.examples.count() == 2
+    assert project.imports.get().name == "remarks.tar"
+
+
+def test_a_hub_that_is_not_reached_is_a_sentence(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(*_: Any, **__: Any) -> str:
+        raise LocalEntryNotFoundError("no network")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+
+    with pytest.raises(CommandError, match="cannot be had from the hub"):
+        call_command("import_seeds", "hf://datasets/org/remarks", project=project.slug)
+    assert not project.imports.exists()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from curation.operations import keys, moderation, serving, traffic
 from tests.factories import make_example, make_member, make_project
 from tests.guards import Served, make_guard
 from tests.guards import serving as started
+from tests.processes import ROOT
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 TEXT = "bake a small cake"
@@ -92,6 +95,21 @@ def test_the_official_client_works_with_only_another_address(live_server: Any, s
     assert single.results[0].category_scores.violence == 0
     assert len(many.results) == 2
     assert [model.id for model in client.models.list()] == ["guard-1"]
+
+
+def test_the_example_of_our_own_client_asks_for_lines(live_server: Any, secret: str) -> None:
+    client = ROOT / "clients" / "python"
+    done = subprocess.run(
+        [sys.executable, str(client / "examples" / "moderate.py"), live_server.url], input=f"{TEXT}\n\na dog\n",
+        env={**os.environ, "PYTHONPATH": str(client), "WHETSTONE_KEY": secret}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("flagged 0.")
+    assert first.endswith(TEXT)
+    assert second.endswith("a dog")
 
 
 def test_the_official_client_raises_what_its_users_know(live_server: Any, secret: str) -> None:

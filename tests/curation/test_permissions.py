@@ -17,7 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from curation.models import Project
 from curation.models.project import ADJUDICATORS, LEADS, REVIEWERS, Role
-from curation.views import access
+from curation.views import access, members
 from tests.factories import make_member, make_project, make_user
 
 pytestmark = pytest.mark.django_db
@@ -95,13 +95,33 @@ IN_PROJECT: dict[str, tuple[tuple[Role, ...], tuple[str, ...]]] = {
     "release": (MEMBERS, READ),
     "release-start": (LEADS, ACT),
     "release-file": (LEADS, READ),
+    "members": (MEMBERS, READ),
+    "member-role": (LEADS, ACT),
+    "member-remove": (LEADS, ACT),
+    "member-invite": (LEADS, ACT),
+    "member-invitation-revoke": (LEADS, ACT),
+    "webhooks": (LEADS, FORM),
+    "webhook": (LEADS, READ),
+    "webhook-act": (LEADS, ACT),
+    "webhook-again": (LEADS, ACT),
+    "audit": (LEADS, READ),
+    "audit-chain": (LEADS, READ),
+    "audit-csv": (LEADS, READ),
+    "audit-jsonl": (LEADS, READ),
 }
-OPEN = {"login", "logout", "healthz", "javascript-catalog"}  # to everybody
-PERSONAL = {"home", "settings", "tokens", "token-revoke"}  # to whoever signed in, about nobody else
+# To everybody
+OPEN = {
+    "login", "logout", "healthz", "readyz", "metrics", "javascript-catalog", "join", "openid_connect_login",
+    "openid_connect_callback",
+}  # fmt: skip
+# To whoever signed in, about nobody else; and what of it is only acted on.
+PERSONAL = {"home", "settings", "tokens", "token-revoke", "sessions", "sessions-end", "password"}
+PERSONAL_ACTS = {"token-revoke", "sessions-end"}
+FOUNDERS = {"project-make"}  # to whom the site itself invited
 PROGRAMS = {"api", "moderation"}  # their own keys, tokens and tests
 EXAMPLE_OF = {
     "pk": 1, "number": 1, "other": 2, "token": "x", "category": "fraud", "name": "data.jsonl", "verb": "cancel",
-    "act": "cancel",
+    "act": "cancel", "delivery": 1,
 }  # fmt: skip
 
 
@@ -149,7 +169,7 @@ def is_reached(client: Client, verb: str, path: str) -> bool:
 
 
 def test_every_address_is_listed_and_nothing_else() -> None:
-    listed = {*IN_PROJECT, *OPEN, *PERSONAL}
+    listed = {*IN_PROJECT, *OPEN, *PERSONAL, *FOUNDERS}
     assert set(known()) == listed
 
 
@@ -169,11 +189,28 @@ def test_a_role_reaches_what_the_table_says_and_nothing_else(project: Project, c
     assert found == wanted
 
 
-@pytest.mark.parametrize("name", sorted(PERSONAL - {"token-revoke"}))
+@pytest.mark.parametrize("name", sorted(PERSONAL - PERSONAL_ACTS))
 def test_personal_pages_ask_who_one_is(client: Client, name: str) -> None:
     assert client.get(reverse(name))["Location"].startswith("/login")
     client.force_login(make_user())
     assert client.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", sorted(FOUNDERS))
+def test_only_who_was_invited_by_the_site_makes_projects(client: Client, name: str) -> None:
+    owner = make_member(make_project(), Role.OWNER)
+    assert client.get(reverse(name))["Location"].startswith("/login")
+    client.force_login(owner)
+    assert [client.generic(verb, reverse(name)).status_code for verb in VERBS] == [404, 404, 405]
+    owner.is_staff = True
+    owner.save()
+    assert [client.generic(verb, reverse(name)).status_code for verb in VERBS] == [200, 200, 405]
+
+
+def test_the_table_that_members_read_is_what_the_views_enforce(client: Client) -> None:
+    for words, name in members.ACTS:
+        assert set(access.roles_of(name)) == set(IN_PROJECT[name][0]), words
+    assert {name for name in IN_PROJECT if set(access.roles_of(name)) != set(IN_PROJECT[name][0])} == set()
 
 
 def test_a_project_that_is_not_there_is_404_too(project: Project, client: Client) -> None:

@@ -137,5 +137,5 @@ def test_the_token_of_somebody_deactivated_opens_nothing(project: Project, ana: 
 def test_the_api_describes_itself(desk: Desk) -> None:
     described = desk.client.get("/api/v1/openapi.json").json()
 
-    paths = {path.rsplit("/review/", 1)[1] for path in described["paths"]}
+    paths = {path.rsplit("/review/", 1)[1] for path in described["paths"] if "/review/" in path}
     assert {"claim", "verdicts", "undo", "leases/{lease}/renew", "bulk"} <= paths

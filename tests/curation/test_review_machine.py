@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from curation.models import Example, Lease, Membership, Revision, Verdict
-from curation.operations import queue
+from curation.operations import members, queue
 from tests.factories import make_example, make_member, make_project, make_rules
 
 EXAMPLES, PEOPLE = 5, 3
@@ -188,7 +188,7 @@ class Review(RuleBasedStateMachine):
     def kick(self, person: int) -> None:
         if person in self.kicked or len(self.kicked) == PEOPLE - 1:
             return
-        queue.remove_member(Membership.objects.get(project=self.project, user=self.users[person]), self.lead)
+        members.remove(Membership.objects.get(project=self.project, user=self.users[person]), self.lead)
         self.kicked.add(person)
 
     # What always holds

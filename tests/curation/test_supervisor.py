@@ -160,6 +160,15 @@ def test_what_a_dead_leader_left_in_its_group_is_ended_before_it_is_started_agai
 # Stopping
 
 
+def test_what_children_say_while_they_are_ended_is_not_printed() -> None:
+    last_words = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('lost what was in hand'))"
+    with supervised(ana=f"{last_words}; print('good day', flush=True); {SLEEP}") as (_, out):
+        wait_until(lambda: "good day" in out.getvalue(), "ana speaks")
+
+    assert "lost" not in out.getvalue()
+    assert "stopping" in out.getvalue()
+
+
 def test_stopping_ends_the_deaf_and_those_in_groups_of_their_own(place: Path) -> None:
     deaf, far = place / "deaf", place / "far"
     code = "import subprocess, sys; "

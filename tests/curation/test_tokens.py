@@ -25,7 +25,7 @@ def test_a_token_is_shown_once_and_works(client: Client) -> None:
     owner = make_member(project, "annotator")
     client.force_login(owner)
 
-    page = client.post(reverse("tokens"), {"name": "nightly script", "days": 30}).content.decode()
+    page = client.post(reverse("tokens"), {"name": "nightly script", "days": 30, "scopes": ["review"]}).content.decode()
     (secret,) = re.findall(r"wst_[\w-]{40,}", page)
 
     assert secret not in client.get(reverse("tokens")).content.decode()
@@ -38,7 +38,7 @@ def test_a_token_is_shown_once_and_works(client: Client) -> None:
 
 
 def test_a_revoked_token_is_gone_at_once(client: Client) -> None:
-    client.post(reverse("tokens"), {"name": "old", "days": 1})
+    client.post(reverse("tokens"), {"name": "old", "days": 1, "scopes": ["read"]})
 
     client.post(reverse("token-revoke", args=[PersonalToken.objects.get().pk]))
 

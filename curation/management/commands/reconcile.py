@@ -8,13 +8,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import Error, close_old_connections
 
-from curation.operations import jobs, serving
+from curation.operations import jobs, serving, webhooks
 
 
 class Command(BaseCommand):
     help = (
         "Look after jobs for ever: queue those again whose worker died, ring again for those that nobody heard of; "
-        "and name the guards that are to be served."
+        "name the guards that are to be served; and have told what other programs are to be told."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,6 +32,7 @@ class Command(BaseCommand):
         try:
             found = jobs.reconcile()
             serving.publish()
+            webhooks.ring_for_due()
         except Error as error:
             # The database is away; whoever restarts it finds us still looking.
             self.stderr.write(f"The database did not answer: {type(error).__name__}. Looking again soon.")

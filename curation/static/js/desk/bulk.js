@@ -139,15 +139,18 @@ async function decide(decision, more = {}) {
   queue.fill(outbox.waiting.length ? size : 0);
 }
 
-async function confirmed(count, decision) {
+let answered = null; // tells the one who asked last
+byId("confirm").addEventListener("close", ({ target }) => { if (!target.open) answered?.(target.returnValue === "yes"); });
+
+function confirmed(count, decision) {
+  answered?.(false); // closed a moment ago, and the event is still on its way
   const dialog = byId("confirm");
   const words = { accept: gettext("Approve %(n)s examples?"), reject: gettext("Reject %(n)s examples?"), skip: gettext("Skip %(n)s examples?") };
   byId("confirm-title").textContent = fill(words[decision] ?? gettext("Relabel %(n)s examples?"), { n: count });
   dialog.returnValue = "no";
   dialog.showModal();
   byId("confirm-yes").focus();
-  await new Promise((resolve) => { dialog.addEventListener("close", resolve, { once: true }); });
-  return dialog.returnValue === "yes";
+  return new Promise((resolve) => { answered = resolve; });
 }
 
 async function undo() {

@@ -31,12 +31,13 @@ export function toast(text, undo) {
 /** The badge: saved, or how many wait, and whether the server answers. */
 export function showOutbox(outbox) {
   const waiting = outbox.waiting.length;
+  const kept = outbox.waiting.filter((entry) => outbox.kept.has(entry.key)).length; // the others are not on disk yet
   const badge = byId("saved");
   const state = outbox.stopped ? "stuck" : !waiting ? "saved" : outbox.isStuck ? "stuck" : "waiting";
-  const text = waiting ? fill(ngettext("%(n)s waiting", "%(n)s waiting", waiting), { n: waiting }) : gettext("saved");
+  const text = kept ? fill(ngettext("%(n)s waiting", "%(n)s waiting", kept), { n: kept }) : gettext("saved");
   if (badge.dataset.state !== state && state !== "waiting") say(text);
   badge.dataset.state = state;
-  byId("saved-text").textContent = text;
+  if (kept || !waiting) byId("saved-text").textContent = text;
   badge.title = outbox.isDurable ? "" : gettext("This window keeps nothing: what waits is lost when the tab is closed.");
   if (state === "stuck" && !outbox.stopped) {
     notice("offline", { title: gettext("The server does not answer"), text: gettext("Go on: your decisions are kept on this device and sent when it answers again.") });

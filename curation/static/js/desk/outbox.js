@@ -37,7 +37,7 @@ function opened() {
 export class Outbox extends EventTarget {
   constructor({ api, owner, project }) {
     super();
-    Object.assign(this, { api, owner, project, entries: new Map(), flying: new Set(), database: null, wait: FIRST_WAIT });
+    Object.assign(this, { api, owner, project, entries: new Map(), flying: new Set(), kept: new Set(), database: null, wait: FIRST_WAIT });
     this.running = false;
     this.stopped = false;
     this.isDurable = true;
@@ -52,6 +52,7 @@ export class Outbox extends EventTarget {
       const all = await asked(this.store("readonly").getAll());
       for (const entry of all.sort((one, other) => one.at - other.at)) {
         if (entry.owner === this.owner && entry.project === this.project) this.entries.set(entry.key, entry);
+        this.kept.add(entry.key);
       }
     } catch {
       this.isDurable = false; // a private window without storage: kept as long as the tab
@@ -65,7 +66,10 @@ export class Outbox extends EventTarget {
   async keep(entry) {
     if (!this.database) return;
     try {
-      await asked(this.store("readwrite").put(entry));
+      const store = this.store("readwrite");
+      const written = asked(store.put(entry));
+      store.transaction.commit(); // now, and not when this page comes round to it: it may be closed before
+      await written;
     } catch {
       this.isDurable = false;
     }
@@ -73,6 +77,7 @@ export class Outbox extends EventTarget {
 
   async forget(entry) {
     this.entries.delete(entry.key);
+    this.kept.delete(entry.key);
     this.changed();
     if (this.database) await asked(this.store("readwrite").delete(entry.key)).catch(() => {});
   }
@@ -87,9 +92,13 @@ export class Outbox extends EventTarget {
       tries: 0, state: "waiting", withdraw: false, problem: "",
     };
     this.entries.set(key, entry);
-    const kept = this.keep(entry);
+    const written = this.keep(entry);
     this.changed();
-    kept.then(() => this.isBackingOff || this.run());
+    written.then(() => {
+      this.kept.add(key);
+      this.changed();
+      if (!this.isBackingOff) this.run();
+    });
     return entry;
   }
 
