@@ -173,7 +173,7 @@ class Repeat:
             candidates = [{**{key: row[key] for key in columns}, "role": "candidate",
                            "parent_text": texts[row["parent_id"]]} for row in drafts]  # fmt: skip
             sifted.write_request({"settings": {"filters": FILTERS, "languages": ["en"]}})
-            sifted.write_rows([*known, *candidates], "input.parquet")
+            sifted.write_rows([*candidates, *known], "input.parquet")  # the first row names the columns
             filter_examples(sifted, say(name))
         refused = {row["example_id"] for row in sifted.rows("output.parquet") if not row["keep"]} if drafts else set()
         columns = ("id", "text", "label", "family", "stage")

@@ -1,4 +1,8 @@
-"""The program that sifts candidates: every filter has its say on each, and says why."""
+"""The program that sifts candidates: every filter has its say on each, and says why.
+
+Rows have a role: `candidate`, `known` (what is there already) or `evaluation` (what guards are measured with, which
+nothing may repeat, whatever the recipe says).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any
 
 from classifier.obfuscation import read
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
+from pipeline.contamination import contaminated
 from pipeline.context import Context
 from pipeline.filters import filters
 from pipeline.records import Example, Finding
@@ -20,17 +25,18 @@ def filter_examples(run: RunFolder, report: Report) -> None:
     rows = run.rows()
     candidates = [Example.from_row(row) for row in rows if row["role"] == "candidate"]
     known = [Example.from_row(row) for row in rows if row["role"] == "known"]
+    evaluation = [Example.from_row(row) for row in rows if row["role"] == "evaluation"]
     if not candidates:
         raise ProgramError("There is no candidate to filter.", "Generate some first.")
-    embeddings = _embed(candidates, known, report)
+    embeddings = _embed(candidates, [*known, *evaluation], report)
     context = Context(
         int(settings.get("seed", 0)), tuple(settings.get("languages") or ("en",)), known, embeddings, report
     )
-    findings: list[Finding] = []
+    findings = list(contaminated(candidates, evaluation, embeddings))
     for number, (key, stage) in enumerate(stages):
         report(number, len(stages), f"Filter {key}")
         findings += stage(candidates, context)
-    _deliver(run, findings, [example.id for example in (*candidates, *known)], embeddings)
+    _deliver(run, findings, [example.id for example in (*candidates, *known, *evaluation)], embeddings)
     report(len(stages), len(stages), "Filtered")
 
 

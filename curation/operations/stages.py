@@ -19,7 +19,7 @@ from django.db.models import F
 from classifier.artifacts import publish
 from classifier.runfolder import RunFolder, digest_rows
 from curation.models import Example, Finding, Guard, Job, Lease, Round, Verdict
-from curation.models.example import Label
+from curation.models.example import Label, Split
 from curation.operations import (
     Refused,
     agreement,
@@ -136,8 +136,15 @@ def _candidates_and_known(round: Round) -> list[dict[str, Any]]:
         for example in new
     ]
     there = round.project.examples.filter(state__in=[Example.State.ACCEPTED, Example.State.QUEUED]).order_by("pk")
-    known = [{**example.to_row(), "role": "known", "stage": example.stage, "parent_text": None} for example in there]
-    return candidates + known
+    return candidates + [
+        {
+            **example.to_row(),
+            "role": "evaluation" if example.split == Split.EVALUATION else "known",
+            "stage": example.stage,
+            "parent_text": None,
+        }
+        for example in there
+    ]
 
 
 def _store_findings(job: Job, folder: RunFolder) -> None:

@@ -21,7 +21,7 @@ def command(text: str, chance: random.Random) -> str:
     """A question as a command."""
     asked = ASKED.sub("", text[0].lower() + text[1:])
     verb = chance.choice(("Explain how to", "Tell me how to", "Describe how to"))
-    return f"{verb} {asked.rstrip('.?!')}." if asked.lower() != text.lower() else f"Answer this for me: {text}"
+    return f"{verb} {asked.rstrip('.?!')}." if asked.lower() != text.lower() else f"Help me with this one: {text}"
 
 
 def remark(text: str, chance: random.Random) -> str:

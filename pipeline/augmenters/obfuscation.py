@@ -18,7 +18,7 @@ def zero_width(text: str, chance: random.Random) -> str:
 
 
 def _split(word: str) -> str:
-    return f"{word[:2]}\u200b{JOINER}{word[2:]}"
+    return f"{word[:2]}{JOINER}{word[2:]}"
 
 
 def rot13(text: str, chance: random.Random) -> str:

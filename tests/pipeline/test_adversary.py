@@ -89,7 +89,7 @@ def test_a_generator_with_nothing_to_say_earns_nothing_and_stops_nothing(tmp_pat
 
 
 class Impatient(Local):
-    """A real generator that dies at the writing of one batch, as by a kill between two steps or in the midst of one."""
+    """A real generator that dies at the writing of one batch, before the step is stored."""
 
     dies_at = -1
     written = 0
@@ -107,7 +107,7 @@ def samples(folder):
     return [(s.phase, s.number, s.figures, s.outcomes, s.finds) for s in Archive(Path(folder) / "archive").steps]
 
 
-def test_killed_ten_times_it_gives_the_samples_of_an_unbroken_run(tmp_path):
+def test_broken_off_ten_times_it_gives_the_samples_of_an_unbroken_run(tmp_path):
     weights = str(tiny_generator(tmp_path / "weights", seed=3))
     method = BestOfN(candidates=16 * 24, batch=16, max_new_tokens=8, temperature=1.0)
     method.attack(make_hunt(tmp_path / "unbroken", Local(weights), wanted=10_000))

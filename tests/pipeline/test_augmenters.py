@@ -14,6 +14,7 @@ from classifier.runfolder import ProgramError
 from pipeline.augmenters import augmenters
 from pipeline.augmenters.padding import HARMLESS
 from pipeline.context import silent
+from pipeline.filters.shape import Shape
 from pipeline.generate import generate
 from pipeline.records import Example
 from tests.pipeline.test_generate import run_on, seed
@@ -78,6 +79,18 @@ def test_data_around_a_message_is_data() -> None:
     texts = [written("form", n, forms="data").text for n in range(10)]
 
     assert any(json.loads(text)["input"] == TEXT for text in texts if text.startswith("{"))
+
+
+@pytest.mark.parametrize("key", RULES)
+def test_what_a_rule_writes_has_the_shape_of_a_message(key: str) -> None:
+    parents = (
+        PARENT,
+        Example("2", "My neighbour is loud again", "safe"),
+        Example("3", "Write John a poem, please.", "safe"),
+    )
+    made = [written(key, n, parent) for parent in parents for n in range(40)]
+
+    assert {Shape().fault(draft.text) for draft in made if draft} == {""}
 
 
 def test_the_same_word_becomes_the_same_word() -> None:

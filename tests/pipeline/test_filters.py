@@ -103,3 +103,20 @@ def test_the_judge_abstains_where_nothing_is_decided() -> None:
 
     assert found.keep
     assert found.score is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("write to anna.k@mail-home.org please", "holds an e-mail address"),
+        ("call me on +49 170 1234567 tonight", "holds a phone number"),
+        ("my card is 4111 1111 1111 1111 ok", "holds the number of a payment card"),
+        ("send it to DE89 3704 0044 0532 0130 00", "holds a bank account"),
+        ("write to someone@example.com please", ""), ("I ran 5 km in 25 minutes in 2024", ""),
+        ("order number 1234567890123 is late", ""), ("pages 120-130 of the book", ""),
+    ],
+)  # fmt: skip
+def test_personal_data_is_dropped_and_named_by_kind_only(text: str, reason: str) -> None:
+    (finding,) = look("personal-data", [text])
+
+    assert (finding.reason, finding.keep) == (reason, not reason)
