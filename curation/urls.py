@@ -56,6 +56,7 @@ project = [
     path("examples/<int:pk>/", examples.detail, name="example"),
     path("examples/<int:pk>/like/", examples.like, name="example-like"),
     path("examples/<int:pk>/overrule", examples.overrule, name="example-overrule"),
+    path("examples/<int:pk>/unflag", examples.unflag, name="example-unflag"),
     path("examples/<int:pk>/retire", examples.retire, name="example-retire"),
     path("import/", examples.bring_in, name="import"),
     path("import/start", examples.import_start, name="import-start"),

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from curation.models import Lease, Preferences, Project
-from curation.operations import pool
+from curation.operations import pool, priority
 
 MANY = 100  # waiting examples; counting further tells nobody more
 ITEMS = """
@@ -59,6 +59,8 @@ def _item(row: dict[str, Any], project: Project) -> dict[str, Any]:
     parent = {"id": row["parent"], "text": row.pop("parent_text"), "label": row.pop("parent_label")}
     proposed = {"label": row.pop("label"), "categories": row.pop("categories")}
     guard = None if project.review_rules.blind else {"score": _json(row["guard"])}
+    if project.review_rules.blind and priority.tells_of_a_machine(row["priority_reason"]):
+        row["priority_reason"] = ""
     seen = {"guard": guard, "masks": _json(row["masks"]) or [], "findings": _json(row["findings"]) or []}
     return row | seen | {"proposed": proposed, "parent": parent if row["parent"] else None}
 

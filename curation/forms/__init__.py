@@ -43,6 +43,7 @@ class FilterForm(forms.Form):
         max_length=8, required=False, widget=forms.TextInput(attrs={"class": "form-control", "placeholder": "as en"})
     )
     category = forms.ChoiceField(choices=(), required=False, widget=forms.Select(attrs={"class": "form-select"}))
+    flagged = forms.ChoiceField(choices=[("", "All"), ("yes", "Flagged")], label="Flags", required=False, widget=SELECT)
     source = forms.IntegerField(required=False, min_value=1, max_value=2**62, widget=forms.HiddenInput)
     columns = forms.MultipleChoiceField(
         choices=list(COLUMNS.items()),

@@ -74,6 +74,8 @@ def _condition(wanted: Filter) -> tuple[str, dict[str, Any]]:
     if facets:
         parts.append("facets @> %(facets)s::text[]")
         values["facets"] = facets
+    if wanted.get("flagged"):
+        parts.append("id IN (SELECT example_id FROM curation_flag WHERE resolved_at IS NULL)")
     if wanted.get("q"):
         parts.append("words @@ websearch_to_tsquery('simple', %(q)s)")
         values["q"] = wanted["q"]

@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import Count, Q
 from django.urls import reverse
 
-from curation.models import Example, Guard, Job, Project, Round
+from curation.models import Example, Flag, Guard, Job, Project, Round
+from curation.models.project import ADJUDICATORS, LEADS
 from curation.operations import agreement, guards
 
 SHOWN = 4  # rounds, and guards: the active one against the last three
@@ -26,9 +27,11 @@ class Decision:
     urgent: bool = False
 
 
-def decisions(project: Project) -> list[Decision]:
-    """What waits for a decision now, the most urgent first."""
-    found = [*_of_round(project), *_of_guards(project), *_of_people(project)]
+def decisions(project: Project, role: str | None) -> list[Decision]:
+    """What waits for a decision now of somebody with this role, the most urgent first."""
+    found = [*_of_round(project), *_of_guards(project)]
+    found += _of_disputes(project) if role in ADJUDICATORS else []
+    found += _of_flags(project) if role in LEADS else []
     return sorted(found, key=lambda one: not one.urgent)
 
 
@@ -57,10 +60,17 @@ def _of_guards(project: Project) -> list[Decision]:
     return found
 
 
-def _of_people(project: Project) -> list[Decision]:
+def _of_disputes(project: Project) -> list[Decision]:
     disputes = project.examples.filter(state=Example.State.DISPUTED)[:CAPPED].count()
     address = reverse("quality-disputes", args=[project.slug])
-    return [Decision(f"{disputes:,} disputed", "People disagree on them; settle them.", address)] if disputes else []
+    why = "People differ on them, or somebody passed them on; settle them."
+    return [Decision(f"{disputes:,} disputed", why, address)] if disputes else []
+
+
+def _of_flags(project: Project) -> list[Decision]:
+    flags = Flag.objects.filter(example__project=project, resolved_at=None)[:CAPPED].count()
+    address = f"{reverse('examples', args=[project.slug])}?flagged=yes"
+    return [Decision(f"{flags:,} flagged", "Reviewers ask you to look at them.", address)] if flags else []
 
 
 def rounds_table(project: Project) -> list[dict[str, Any]]:

@@ -37,6 +37,13 @@ FROM (
     WHERE q.id = ANY(%(examples)s) AND q.embedding IS NOT NULL
 ) near WHERE e.id = near.example
 """
+
+
+def tells_of_a_machine(reason: str) -> bool:
+    """Whether a reason says what guard or judge think, which a blind reviewer should not know before their verdict."""
+    return "guard" in reason.lower() or "judge" in reason.lower()
+
+
 PRIORITY = """
 WITH judge AS (
     SELECT DISTINCT ON (f.example_id) f.example_id, f.score FROM curation_finding f

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from curation.api.items import veil_severity
 from curation.forms.quality import SettleForm
-from curation.models import Adjudication, Project
+from curation.models import Adjudication, Project, Verdict
 from curation.operations import Refused, adjudication
 from curation.views import access
 
@@ -41,7 +41,8 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
 
 def _row(case: Adjudication) -> dict[str, Any]:
     sides = adjudication.sides(case)
-    said = Counter(side.label or "rejected" for side in sides)
+    passed = Verdict.Decision.ESCALATE
+    said = Counter("passed on" if side.decision == passed else side.label or "rejected" for side in sides)
     return {"case": case, "apart": adjudication.apartness(sides), "said": said.most_common(), "sides": sides}
 
 

@@ -14,8 +14,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from curation.forms import COLUMNS, USUAL, FilterForm, ImportForm
 from curation.forms.mapping import MappingForm, chosen
-from curation.models import Project, Provenance
-from curation.operations import Refused, batches, examples, explore, intake, jobs, mappings, queue
+from curation.models import Example, Project, Provenance
+from curation.models.project import LEADS
+from curation.operations import Refused, batches, edits, examples, explore, intake, jobs, mappings, queue
 from curation.views import access
 from pipeline.dialects import NAMES
 from pipeline.look import Look
@@ -103,9 +104,26 @@ def detail(request: access.UserRequest, project: Project, pk: int) -> HttpRespon
     context = {
         "project": project, "example": example, "names": project.category_names(), "family": explore.family(example),
         "findings": example.findings.all(), "verdicts": example.verdicts.select_related("reviewer"),
+        "scores": _scores(example, project.role_of(request.user)), "comments": example.comments.select_related("by"),
+        "flag": example.flags.filter(resolved_at=None).select_related("by").first(),
         "moves": example.moves(), "provenance": Provenance.objects.filter(pk=example.pk).first(),
     }  # fmt: skip
     return render(request, "example/detail.html", context)
+
+
+def _scores(example: Example, role: str | None) -> dict[str, Any]:
+    """What machines measured; of what waits, where people judge blind, nothing that tells what a machine thinks."""
+    if role in LEADS or example.state != Example.State.QUEUED or not example.project.review_rules.blind:
+        return dict(example.scores)
+    return {name: value for name, value in example.scores.items() if name not in ("guard", "judge", "reward")}
+
+
+@require_POST
+@access.lead
+def unflag(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
+    """A lead has looked at what somebody flagged."""
+    edits.unflag(get_object_or_404(project.examples, pk=pk), request.user)
+    return redirect("example", project.slug, pk)
 
 
 @require_POST

@@ -62,7 +62,7 @@ def overview(request: access.UserRequest, project: Project) -> HttpResponse:
         "before": latest_figures(active.parent if active else None, active),
         "candidate": project.guards.filter(state=Guard.State.CANDIDATE).last(),
         "finds": project.examples.filter(round__state=Round.State.DRAFT).count(),
-        "decisions": board.decisions(project),
+        "decisions": board.decisions(project, project.role_of(request.user)),
         "rounds": board.rounds_table(project),
         "guards": board.guards_table(project),
         "alpha": board.alpha(project),

@@ -49,7 +49,7 @@ def test_a_file_is_tried_imported_searched_and_kept_as_a_view(page: Page, projec
 
     make_example(project, text="where do oaks grow", language="de")
     page.goto(f"/p/{project.slug}/examples/")
-    page.get_by_label("Words").fill("oaks")
+    page.get_by_label("Search").fill("oaks")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.get_by_label("Name of this view").fill("Oaks")

@@ -35,6 +35,7 @@ IN_PROJECT: dict[str, tuple[tuple[Role, ...], tuple[str, ...]]] = {
     "example-view-forget": (MEMBERS, ACT),
     "example-overrule": (LEADS, ACT),
     "example-retire": (LEADS, ACT),
+    "example-unflag": (LEADS, ACT),
     "import": (LEADS, READ),
     "import-start": (LEADS, ACT),
     "import-map": (LEADS, ACT),

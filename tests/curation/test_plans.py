@@ -201,7 +201,7 @@ def test_every_page_of_a_lead_opens(client: Client, programs: FakePrograms) -> N
         "guard-compare": [1, 2], "guard-gate": [],
     }.items():  # fmt: skip
         assert client.get(reverse(name, args=[slug, *more])).status_code == 200, name
-    assert [one.words for one in overview.decisions(project)] == ["Guard 2 waits for promotion"]
+    assert [one.words for one in overview.decisions(project, "lead")] == ["Guard 2 waits for promotion"]
     assert "Harm found" in client.get(reverse("guard-card", args=[slug, 2])).content.decode()
 
 

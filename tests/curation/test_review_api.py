@@ -311,6 +311,21 @@ def test_the_guard_is_hidden_where_the_project_reviews_blind(project: Project, d
     assert desk.claim()[0]["guard"] == {"score": 0.7}
 
 
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [("The guard is torn: 0.46", False), ("Guard and judge disagree: 0.10 and 0.90", False),
+     ("The judge is torn: 0.50", False), ("The adversary found it", True), ("Unlike anything decided so far", True)],
+)  # fmt: skip
+def test_blind_a_reason_tells_nothing_of_what_a_machine_thinks(
+    reason: str, shown: bool, project: Project, desk: Desk
+) -> None:
+    make_example(project, priority_reason=reason)
+
+    assert desk.claim()[0]["priority_reason"] == (reason if shown else "")
+    make_rules(project, blind=False)
+    assert desk.claim()[0]["priority_reason"] == reason
+
+
 def test_severe_items_are_veiled_and_a_person_may_choose_from_where_on(project: Project, desk: Desk) -> None:
     project.policy_version.categories.filter(key="hate").update(severity=4)
     make_example(project, proposed_label="unsafe", proposed_categories=["hate"])

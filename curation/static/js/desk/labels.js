@@ -1,6 +1,7 @@
 // Choosing labels: one press decides; `several` collects categories until Enter; `because` gives a rejection its reason.
 
 import { byId } from "./dom.js";
+import { notice, settle } from "./notices.js";
 import { gettext, say } from "./words.js";
 
 export class Labels {
@@ -49,7 +50,11 @@ export class Labels {
 
   save() {
     const chosen = this.buttons.filter((button) => button.getAttribute("aria-pressed") === "true");
-    if (!chosen.length) { say(gettext("Choose at least one category.")); return; }
+    if (!chosen.length) {
+      notice("attempt", { title: gettext("Choose at least one category.") });
+      return;
+    }
+    settle("attempt");
     const categories = chosen.map((button) => button.dataset.category);
     this.close();
     this.relabel("unsafe", categories);
