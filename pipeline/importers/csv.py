@@ -6,15 +6,21 @@ from typing import BinaryIO
 
 from pipeline.importers import BadRow, Columns, Read, Record, RowError, decoded, importers, lines
 
+DELIMITERS = (",", ";", "\t")  # spreadsheets write the second where the comma is for decimals
+
 
 @importers.register("csv")
 @dataclass(frozen=True)
 class Csv:
-    """Comma-separated values with a header; names of columns in lower case."""
+    """Values parted by commas, semicolons or tabs, with a header; names of columns in lower case."""
 
     def __call__(self, file: BinaryIO, columns: Columns | None = None) -> Read:
         source = Source(file)
-        reader = csv.reader(source, strict=True)
+        try:
+            delimiter = source.delimiter()
+        except (StopIteration, csv.Error):
+            delimiter = ","
+        reader = csv.reader(source, strict=True, delimiter=delimiter)
         try:
             header = [name.strip().casefold() for name in next(reader, [])]
             source.check(1)
@@ -38,7 +44,7 @@ class Csv:
                 yield RowError(start, str(error))
             except csv.Error as error:
                 yield RowError(start, f"not CSV: {error}")
-                reader = csv.reader(source, strict=True)  # the old one is in the middle of a row
+                reader = csv.reader(source, strict=True, delimiter=delimiter)  # the old one is in the middle of a row
 
 
 def _wrong(header: list[str], columns: Columns | None) -> RowError | None:
@@ -60,12 +66,21 @@ class Source:
     def __init__(self, file: BinaryIO) -> None:
         self._lines = lines(file)
         self._bad: dict[int, str] = {}
+        self._held: str | None = None
         self.number = 0
+
+    def delimiter(self) -> str:
+        """What the first line is parted by: whatever gives the most columns. The line is read again afterwards."""
+        self._held = next(self)
+        return max(DELIMITERS, key=lambda one: len(next(csv.reader([self._held or ""], delimiter=one), [])))
 
     def __iter__(self) -> Source:
         return self
 
     def __next__(self) -> str:
+        if self._held is not None:
+            held, self._held = self._held, None
+            return held
         self.number, line = next(self._lines)
         try:
             return decoded(line)

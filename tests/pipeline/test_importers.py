@@ -107,6 +107,25 @@ def test_csv_takes_categories_parted_by_bars() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'text;label\n"one; two, three";unsafe\nhello you;safe\n',
+        b"text\tlabel\none; two, three\tunsafe\nhello you\tsafe\n",
+    ],
+    ids=["semicolons", "tabs"],
+)
+def test_csv_of_a_spreadsheet_is_parted_as_its_header_is(content: bytes) -> None:
+    rows = read("csv", content)
+
+    assert errors(rows) == {}
+    assert [row.text for row in rows] == ["one; two, three", "hello you"]
+
+
+def test_csv_with_a_comma_in_its_only_column_is_one_of_commas() -> None:
+    assert errors(read("csv", b'"text",label\n"a; b; c; d",safe\n')) == {}
+
+
 def test_csv_counts_lines_over_fields_of_several_lines() -> None:
     rows = read("csv", b'text,label\n"first\nsecond",safe\nbad row here,perhaps\n')
 
