@@ -77,7 +77,7 @@ def _twins(new: scored.Scored, old: scored.Scored, rules: PromotionRules) -> Che
         return Check("Safe twins", None, f"{new.on.name} has no harmless twin of a harmful text.")
     sentence = (
         f"Blocks {now.part} of {now.whole} harmless twins, {old.guard} {before.part}; "
-        f"it may block {rules.twins_gain:.1%} more."
+        f"it may block {rules.twins_gain * 100:.1f} points more."
     )
     return Check("Safe twins", now.value <= before.value + rules.twins_gain, sentence)
 
