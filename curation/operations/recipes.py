@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import MISSING, asdict, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -239,10 +241,21 @@ def flat(body: Any, before: str = "") -> dict[str, Any]:
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Settings in which two recipes differ: path, the first one's value, the second one's; None where it has none."""
-    left, right = flat(dict(one)), flat(dict(other))
+    """Settings in which two recipes differ: path, the first one's value, the second one's; None where it has none.
+
+    What a recipe leaves out counts as its default, so that spelling a default out is no difference.
+    """
+    left, right = flat(_spelt_out(one)), flat(_spelt_out(other))
     paths = [path for path in sorted({*left, *right}) if left.get(path) != right.get(path)]
     return [(path, left.get(path), right.get(path)) for path in paths if not path.endswith((".key", "name"))]
+
+
+def _spelt_out(body: Mapping[str, Any]) -> dict[str, Any]:
+    whole = deepcopy(dict(body))
+    with suppress(Refused):  # an old recipe may name what is gone; then it is compared as it stands
+        whole = checked(whole)  # which fills in the settings of stages
+    whole["train"] = {**defaults(TrainSettings), **(whole.get("train") or {})}
+    return whole
 
 
 # YAML
