@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 import orjson
-from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router
@@ -23,7 +22,7 @@ from curation.api.schemas import ExamplePage, ProjectOut, ReleaseOut, RowPage, S
 from curation.models import PersonalToken, Project
 from curation.models.project import LEADS, Role
 from curation.operations import explore, listing
-from curation.views import ranges
+from curation.views.releases import serve_file
 
 router = Router(auth=[BearerToken(PersonalToken.Scope.READ), Session()])
 LINES = "application/x-ndjson"
@@ -113,8 +112,4 @@ def rows(
 def file(request: HttpRequest, slug: Slug, number: int, name: str) -> HttpResponseBase:
     """Its bytes, or the range that is asked for; the ETag is the SHA-256 of the whole. For leads."""
     release = get_object_or_404(_project(request, slug, LEADS).releases.ready(), number=number)
-    sums = {entry["name"]: entry["sha256"] for entry in release.files}
-    if name not in sums:
-        raise Http404
-    shown = f"{slug}-{number}-{name.replace('/', '-')}"
-    return ranges.serve(request, settings.ARTIFACTS_DIR / release.path / name, shown, sums[name])
+    return serve_file(request, release, name)

@@ -267,6 +267,13 @@ def rebuilt(release: Release) -> str:
     return sink.digest
 
 
+def file_of(release: Release, name: str) -> tuple[Path, str] | None:
+    """Where a file of a release lies and its SHA-256; None for what the list written with the release does not name."""
+    sums = {entry["name"]: entry["sha256"] for entry in release.files}
+    file = settings.ARTIFACTS_DIR / release.path / name
+    return (file, sums[name]) if name in sums and file.is_file() else None
+
+
 def broken_files(release: Release) -> list[str]:
     """Names of files that are missing or are not what they were."""
     home = settings.ARTIFACTS_DIR / release.path

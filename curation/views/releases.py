@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -75,9 +75,13 @@ def _card(release: Release) -> str:
 def download(request: access.UserRequest, project: Project, number: int, name: str) -> HttpResponseBase:
     """One file of a release, always as a download: it holds hostile text."""
     release = get_object_or_404(project.releases, number=number)
-    file = settings.ARTIFACTS_DIR / release.path / name
-    # The list that was written with the release says which names exist; nothing else is looked up.
-    sums = {entry["name"]: entry["sha256"] for entry in release.files}
-    if name not in sums or not file.is_file():
+    return serve_file(request, release, name)
+
+
+def serve_file(request: HttpRequest, release: Release, name: str) -> HttpResponseBase:
+    """A file of a release, or 404; the API answers with it too."""
+    if (found := releases.file_of(release, name)) is None:
         raise Http404
-    return ranges.serve(request, file, f"{project.slug}-{release.number}-{name.replace('/', '-')}", sums[name])
+    return ranges.serve(
+        request, found[0], f"{release.project.slug}-{release.number}-{name.replace('/', '-')}", found[1]
+    )

@@ -145,7 +145,8 @@ def test_a_file_comes_in_ranges_and_none_that_is_not_listed(project: Project, re
 
     content = b"".join(whole.streaming_content)  # type: ignore[attr-defined]
     assert b"".join(part.streaming_content) == content[10:20]  # type: ignore[attr-defined]
-    for name in ("secret", "../data.jsonl", "nothing"):
+    (tmp_path / release.path / "README.md").unlink()
+    for name in ("secret", "../data.jsonl", "nothing", "README.md"):
         assert Client().get(f"{place}{name}", headers=reader.headers).status_code == 404
 
 
