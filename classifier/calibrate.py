@@ -33,13 +33,14 @@ FEW = 10  # rows of the rarer class: below that even a temperature does
 BLEND = 1e-3  # share of the logistic curve that keeps apart what isotonic regression ties
 
 
-def fit(verdict: Array, labels: Array, category: Array, targets: Array) -> dict[str, Any]:
+def fit(verdict: Array, labels: Array, category: Array, targets: Array, caution: float = 1.0) -> dict[str, Any]:
     """Calibrate the verdict [n] and each category [n, k] on a validation split; the part of a guard's card for it.
 
     Isotonic regression where the split is large and it predicts better than a temperature on the half it was not
     fitted to; a temperature where it is small; 1.0 where a class is missing. Unknown category targets are nan.
+    `caution` divides the logits of the verdict's probabilities: the split has the sources of the training, life others.
     """
-    curve = fit_curve(verdict, labels)
+    curve = cautious(fit_curve(verdict, labels), caution)
     categories = []
     for at in range(category.shape[1]):
         known = ~np.isnan(targets[:, at])
@@ -63,6 +64,16 @@ def fit_curve(logits: Array, labels: Array) -> dict[str, Any]:
         if gain > 0:
             curve["points"] = isotonic(logits, labels)
     return curve
+
+
+def cautious(curve: dict[str, Any], caution: float) -> dict[str, Any]:
+    """The same curve, less sure."""
+    made = {**curve, "temperature": curve["temperature"] * caution}
+    if curve.get("points"):
+        at, values = curve["points"]
+        odds = [math.log(value / (1 - value)) / caution for value in values]
+        made["points"] = [at, sigmoid(np.array(odds)).tolist()]
+    return made
 
 
 def isotonic(logits: Array, labels: Array) -> list[list[float]]:

@@ -31,6 +31,7 @@ class TrainSettings:
     frozen: bool = False  # train the heads alone, on vectors made once: a guard within a minute
     lora_rank: int = 0  # 0 trains every weight; else adapters of this rank, merged at the end
     dropout: float = 0.1
+    probe: bool = True  # the heads begin as a linear probe of the untouched encoder, not from nothing
 
     # From what
     most_rows: int = 0  # 0 learns from every row; else from so many, which a small proxy chooses first
@@ -64,12 +65,13 @@ class TrainSettings:
     distill: float = 0.5  # share of the teacher in the target, where there is one
 
     # The machine
-    bf16: bool = False  # matrix products in bfloat16: half again as fast where the processor knows it
+    bf16: bool = False  # matrix products in bfloat16: half again as fast where the processor knows it, else left
     devices: int = 1  # processes of `accelerate launch`
     checkpoint_steps: int = 100  # 360 MB for MiniLM: seconds of work against a second of disk
     seed: int = 0
 
     # What the guard does once trained
+    other_sources: bool = True  # less sure where rows say their `source` and four or more show how far sources differ
     target_fpr: float = 0.0  # false positives on validation that its default threshold may cost; 0 takes the best F1
     window_overlap: float = 0.25  # share of a window that the next one reads again
 

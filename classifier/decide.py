@@ -110,7 +110,7 @@ class Decision:
     verdict: str  # safe, review or unsafe
     score: float  # calibrated probability of unsafe
     severity: str  # none, low, medium, high or critical
-    categories: tuple[str, ...] = ()  # those that are at or above their cut
+    categories: tuple[str, ...] = ()  # those at or above their cut; where the verdict alone blocks, the likeliest one
 
 
 @dataclass(frozen=True)
@@ -136,23 +136,33 @@ class Rules:
 
     def decide(self, unsafe: float, categories: Mapping[str, float]) -> Decision:
         """Two ways: safe or unsafe, by the verdict or by any category that has a cut of its own."""
-        named = tuple(name for name, cut in self.categories.items() if categories.get(name, 0.0) >= cut)
+        named = self._over(categories)
         blocked = unsafe >= self.block or bool(named)
+        named = named or likeliest(categories) if blocked else ()
         return Decision("unsafe" if blocked else "safe", unsafe, self._severity(unsafe, blocked), named)
 
     def triage(self, unsafe: float, categories: Mapping[str, float]) -> Decision:
         """Three ways: safe and unsafe where the guard is sure, else review."""
-        two = self.decide(unsafe, categories)
         if self.review is None:
-            return two
+            return self.decide(unsafe, categories)
         low, high = self.review
         verdict = "safe" if unsafe < low else "unsafe" if unsafe >= high else "review"
-        if verdict == "safe" and two.categories:
+        named = self._over(categories)
+        if verdict == "safe" and named:
             verdict = "review"  # the verdict is sure, a category is not of its mind
-        return Decision(verdict, unsafe, self._severity(unsafe, verdict != "safe"), two.categories)
+        named = named or likeliest(categories) if verdict != "safe" else ()
+        return Decision(verdict, unsafe, self._severity(unsafe, verdict != "safe"), named)
+
+    def _over(self, categories: Mapping[str, float]) -> tuple[str, ...]:
+        return tuple(name for name, cut in self.categories.items() if categories.get(name, 0.0) >= cut)
 
     def _severity(self, unsafe: float, counts: bool) -> str:
         return [name for name, start in self.severity if unsafe >= start][-1] if counts else "none"
+
+
+def likeliest(categories: Mapping[str, float]) -> tuple[str, ...]:
+    """The category with the highest probability, so that what is blocked has a name; none where there are none."""
+    return (max(categories, key=lambda name: categories[name]),) if categories else ()
 
 
 def three_ways(unsafe: Array, labels: Array, rules: Rules) -> dict[str, float | int | None]:

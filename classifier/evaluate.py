@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from classifier import bootstrap, calibrate
 from classifier.decide import Rules, three_ways
 from classifier.inputs import Scored, worst
+from classifier.peers import Peer, open_peer
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from classifier.score import Scorer, load_scorer, texts_of, wanted
 
 Array = NDArray[np.float64]
 
 LENGTHS = (0, 17, 65, 257, math.inf)  # words: where bands of lengths begin
+PART = 32  # texts that a peer is asked between two reports
 KEPT = ("source", "pair", "agreement", "weight", "language", "mode")  # of a line, beside text, label and categories
 
 
@@ -81,6 +83,16 @@ def per_category(
     return found
 
 
+def category_accuracy(categories: Array, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Share of the rows that name a category of the guard whose likeliest category [n, k] is one of theirs."""
+    right = [
+        names[int(scores.argmax())] in row["categories"]
+        for scores, row in zip(categories, rows, strict=True)
+        if set(names).intersection(row.get("categories") or ())
+    ]
+    return float(np.mean(right)) if right else None
+
+
 def by_length(unsafe: Array, labels: Array, texts: Sequence[str], threshold: float) -> dict[str, Any]:
     """The figures that length spoils first, for each band of lengths that occurs."""
     lengths = np.array([len(text.split()) for text in texts])
@@ -103,6 +115,7 @@ def measured(
     return {
         **metrics(scored.unsafe, labels, threshold),
         "intervals": bootstrap.intervals(scored.unsafe, labels, threshold),
+        "category_accuracy": category_accuracy(scored.categories, names, rows),
         "per_category": per_category(scored.unsafe, scored.categories, names, rows, threshold),
         "by_length": by_length(scored.unsafe, labels, [row["text"] for row in rows], threshold),
         "readings": {
@@ -127,8 +140,31 @@ def evaluate_rows(
     return figures, scored.unsafe, scored.categories
 
 
+def evaluate_peer(
+    peer: Peer, rows: Sequence[Mapping[str, Any]], report: Report, threshold: float = 0.5
+) -> tuple[dict[str, Any], Array]:
+    """Measure another guard on labelled rows, its texts as they came; return (metrics, probabilities [n])."""
+    start = time.perf_counter()
+    texts = texts_of([dict(row) for row in rows])
+    found: list[float] = []
+    for at in range(0, len(texts), PART):
+        found += peer.unsafe(texts[at : at + PART])
+        report(len(found), len(texts), "Measuring")
+    if not all(0 <= score <= 1 for score in found):  # nor is what is no number
+        raise ProgramError("The peer gave a score that is not between 0 and 1.", "Ask one that gives probabilities.")
+    scores, labels = np.array(found), np.array([float(row["label"] == "unsafe") for row in rows])
+    figures = {
+        **metrics(scores, labels, threshold),
+        "intervals": bootstrap.intervals(scores, labels, threshold),
+        "by_length": by_length(scores, labels, texts, threshold),
+    }
+    return {**figures, "seconds": time.perf_counter() - start}, scores
+
+
 def evaluate(run: RunFolder, report: Report) -> None:
-    """The program: measure a guard on the labelled rows of `input.parquet`."""
+    """The program: measure a guard, or the peer that the settings name, on the labelled rows of `input.parquet`."""
+    if spec := run.request().get("settings", {}).get("peer"):
+        return _evaluate_peer(run, report, spec)
     scorer = load_scorer(wanted(run, "model"))
     rows = run.rows()
     figures, unsafe, categories = evaluate_rows(scorer, rows, report=report)
@@ -138,6 +174,14 @@ def evaluate(run: RunFolder, report: Report) -> None:
             for row, p, c in zip(rows, unsafe, categories, strict=True)
         ]
     )
+    write_json(run / "metrics.json", figures)
+    report(len(rows), len(rows), "Measured")
+
+
+def _evaluate_peer(run: RunFolder, report: Report, spec: str) -> None:
+    rows = run.rows()
+    figures, scores = evaluate_peer(open_peer(spec), rows, report)
+    run.write_rows([{"id": row["id"], "unsafe": float(p)} for row, p in zip(rows, scores, strict=True)])
     write_json(run / "metrics.json", figures)
     report(len(rows), len(rows), "Measured")
 

@@ -20,7 +20,9 @@ def _plain(character: str) -> str:
     return "" if unicodedata.category(character) in INVISIBLE and not character.isspace() else " "
 
 
-PLAIN = {code: _plain(chr(code)) for code in range(128)}
+PLAIN = [_plain(chr(code)) for code in range(128)]
+LETTERS = bytes(ord(PLAIN[code] or " ") if code < 128 else code for code in range(256))  # as `bytes.translate` wants it
+NOTHING = bytes(code for code in range(128) if not PLAIN[code])
 
 
 def normalize(text: str) -> str:
@@ -37,8 +39,19 @@ def words(text: str) -> list[str]:
     Marks count: they are the vowels of Hindi and Thai, and words that differ in them are different words.
     """
     if text.isascii():  # most texts: nothing to fold but case
-        return text.translate(PLAIN).split()
+        return _plain_words(text).decode().split()
     return "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in normalize(text)).split()
+
+
+def encoded_words(text: str) -> list[bytes]:
+    """The same in UTF-8: quicker, for whoever only compares them."""
+    if text.isascii():
+        return _plain_words(text).split()
+    return [word.encode("utf-8", "surrogatepass") for word in words(text)]
+
+
+def _plain_words(text: str) -> bytes:
+    return text.encode("ascii").translate(LETTERS, NOTHING)
 
 
 def normalized_hash(text: str) -> str:

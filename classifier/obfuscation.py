@@ -48,6 +48,9 @@ COMMON = frozenset(
 FILLERS = "\u3164\u115f\u1160\uffa0\u20e3"  # of Hangul: letters by name, blanks by sight; the rim of a keycap
 JOINERS = "\u200d\ufe0f"
 PICTURES = {"So", "Sk"}
+LETTERED = {first + at: chr(65 + at) for first in (0x1F150, 0x1F170) for at in range(26)}  # in dark circles, squares
+SKIN = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"  # its colour in a picture
+INSIDE = re.compile(r"(?<=[^\W\d_])[^\w\s]{1,6}(?=[^\W\d_])")
 MOST = 20_000  # characters of a text that are looked at for encodings: what is longer is no riddle
 SCARCE = 2  # common words that a decoded text must have
 
@@ -164,10 +167,28 @@ def unquoted(text: str) -> str:
     return html.unescape(unquote(text, errors="ignore") if PERCENT.search(text) else text)
 
 
+def without_pictures(text: str) -> str:
+    """Read pictures of letters as letters, and drop others inside a word: those between words say something."""
+    return text if text.isascii() else INSIDE.sub(_without_picture, text.translate(LETTERED))
+
+
+def _without_picture(match: re.Match[str]) -> str:
+    shown = (c for c in match[0] if c not in JOINERS and c not in SKIN)
+    return "" if all(unicodedata.category(c) == "So" for c in shown) else match[0]
+
+
 def turned(text: str) -> str:
-    """Turn back a text written in rot13 or backwards, where that makes common words of it and it had none."""
+    """Turn back what is written in rot13 or backwards, where that makes common words of it and it had none.
+
+    All of it, or what stands behind the first colon: who writes so often says in plain words what to do with it.
+    """
     if len(text) > MOST or not text.isascii():
         return text
+    plain, colon, rest = text.partition(":")
+    return max(plain + colon + _turned(rest), _turned(text), key=_common)
+
+
+def _turned(text: str) -> str:
     have = _common(text)
     best = max((codecs.encode(text, "rot13"), text[::-1]), key=_common)
     return best if _common(best) >= max(SCARCE, 2 * have + 1) else text
@@ -180,6 +201,7 @@ def _common(text: str) -> int:
 UNDO: dict[str, Callable[[str], str]] = {
     "escapes": unquoted,
     "invisible": without_invisible,
+    "pictures": without_pictures,
     "encoding": decoded,
     "look-alikes": without_lookalikes,
     "marks": without_marks,

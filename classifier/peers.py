@@ -12,6 +12,7 @@ Published figures stand in `published.py`, beside what is measured and never mix
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -76,33 +77,75 @@ TEMPLATES = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Spec:
+    """What a string names, read and not yet opened."""
+
+    kind: str  # folder, generative, chat or moderation
+    place: str  # a folder, or an address
+    model: str = ""  # behind an address
+    template: str = ""
+
+    @property
+    def name(self) -> str:
+        """What to call it where nobody gave it a name."""
+        return self.model or Path(self.place).name
+
+    @property
+    def is_address(self) -> bool:
+        return self.kind in ("chat", "moderation")
+
+    def __str__(self) -> str:
+        """The string again; a folder by its full path, so that one folder is one peer from wherever it is named."""
+        place = f"{self.place}#{self.model}" if self.is_address else str(Path(self.place).resolve())
+        return ":".join(part for part in (self.kind.replace("folder", ""), self.template, place) if part)
+
+
+def read_spec(spec: str) -> Spec:
+    """What a string names, without opening it.
+
+    Raises:
+        ProgramError: it names nothing that can be asked, or holds a secret.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "moderation":
+        return Spec(kind, *_address(rest))
+    if kind not in ("generative", "chat"):
+        return Spec("folder", _folder(spec))
+    name, _, place = rest.partition(":")
+    if name not in TEMPLATES:
+        raise ProgramError(f"There is no template {name!r}.", f"Use one of: {', '.join(TEMPLATES)}.")
+    if kind == "chat":
+        return Spec(kind, *_address(place), name)
+    return Spec(kind, _folder(place), template=name)
+
+
 def open_peer(spec: str) -> Peer:
     """The peer that a string names.
 
     Raises:
         ProgramError: it names nothing that can be asked.
     """
-    kind, _, rest = spec.partition(":")
-    if kind == "moderation":
-        return ModerationEndpoint(*_address(rest))
-    if kind in ("generative", "chat"):
-        name, _, place = rest.partition(":")
-        if name not in TEMPLATES:
-            raise ProgramError(f"There is no template {name!r}.", f"Use one of: {', '.join(TEMPLATES)}.")
-        return (
-            GenerativeFolder(Path(place), TEMPLATES[name])
-            if kind == "generative"
-            else (ChatEndpoint(*_address(place), TEMPLATES[name]))
-        )
-    return _folder(Path(spec))
+    read = read_spec(spec)
+    if read.kind == "moderation":
+        return ModerationEndpoint(read.place, read.model)
+    if read.kind == "chat":
+        return ChatEndpoint(read.place, read.model, TEMPLATES[read.template])
+    if read.kind == "generative":
+        return GenerativeFolder(Path(read.place), TEMPLATES[read.template])
+    return _classifier(Path(read.place))
 
 
-def _folder(folder: Path) -> Peer:
-    if not folder.is_dir():
+def _folder(place: str) -> str:
+    if not Path(place).is_dir():
         raise ProgramError(
-            f"There is no peer {str(folder)!r}.",
+            f"There is no peer {place!r}.",
             "Give a model's folder, generative:TEMPLATE:FOLDER, chat:TEMPLATE:URL#MODEL or moderation:URL#MODEL.",
         )
+    return place
+
+
+def _classifier(folder: Path) -> Peer:
     if (folder / "guard.json").exists():
         from classifier.score import load_scorer
 
@@ -112,6 +155,11 @@ def _folder(folder: Path) -> Peer:
 
 def _address(place: str) -> tuple[str, str]:
     url, _, name = place.partition("#")
+    if "?" in url or "@" in url.rpartition("://")[2].partition("/")[0]:  # and it is not repeated here
+        raise ProgramError(
+            "The address of a peer should hold no name, password or query: it is kept, and shown.",
+            f"Put the key into {KEY} in the environment.",
+        )
     if not url.startswith(("http://", "https://")) or not name:
         raise ProgramError(f"{place!r} should be an address and a model, as https://host/v1#model.", "Correct it.")
     return url.rstrip("/"), name
@@ -216,8 +264,6 @@ def _load(folder: Path, kind: Any) -> tuple[Any, Any]:
 
     from classifier.artifacts import refuse_executable
 
-    if not folder.is_dir():
-        raise ProgramError(f"There is no model folder {folder}.", "Give a folder with safetensors.")
     refuse_executable(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -248,10 +294,9 @@ class ChatEndpoint:
         }  # fmt: skip
         answer = _post(self._url, body)
         try:
-            said = answer["choices"][0]["logprobs"]["content"]
-        except (KeyError, IndexError, TypeError):
+            return first_word(answer["choices"][0]["logprobs"]["content"], self._template)
+        except (KeyError, IndexError, TypeError, AttributeError):
             raise ProgramError(f"{self._url} gives no log-probabilities.", "Ask a server that does.") from None
-        return first_word(said, self._template)
 
 
 def first_word(said: Sequence[Mapping[str, Any]], template: Template) -> float:
@@ -299,11 +344,11 @@ def _post(url: str, body: Mapping[str, Any]) -> Any:
     for attempt in range(TRIES):
         try:
             answer = httpx.post(url, json=dict(body), headers=headers, timeout=60)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             status = type(error).__name__
         else:
             if answer.status_code == 200:
-                return answer.json()
+                return _parsed(url, answer.content)
             status = f"status {answer.status_code}"
             if answer.status_code not in (408, 409, 429) and answer.status_code < 500:
                 break
@@ -311,6 +356,13 @@ def _post(url: str, body: Mapping[str, Any]) -> Any:
             continue
         time.sleep(_wait(None, attempt))
     raise ProgramError(f"{url} gave {status}.", f"Check the address, and the key in {KEY}.")
+
+
+def _parsed(url: str, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise ProgramError(f"{url} answered something that is not JSON.", "Check the address.") from None
 
 
 def _wait(asked: str | None, attempt: int) -> float:

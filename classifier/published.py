@@ -10,6 +10,8 @@ from typing import Any
 
 SETS = ("toxic_chat", "openai_moderation", "aegis", "simple_safety_tests", "harmbench", "wildguard_test")
 
+SOURCES = {"GR": "GuardReasoner, arXiv 2501.18492", "Q": "Qwen3Guard, arXiv 2510.14276"}
+
 PUBLISHED: dict[str, tuple[str, tuple[float, ...]]] = {
     "OpenAI Moderation API": ("GR", (25.4, 79.0, 31.9, 63.0, 9.6, 12.1)),
     "Llama Guard 3 8B": ("Q", (53.8, 79.5, 71.5, 99.5, 98.9, 76.4)),

@@ -28,6 +28,7 @@ class Rows:
     label: Floats  # [n] 0 or 1
     category: Floats  # [n, k] 0, 1 or nan
     weight: Floats  # [n], mean 1 where any weighing is on
+    source: list[str]  # [n] empty where nobody says
     twin: NDArray[np.int64]  # [n] index of the harmless twin, -1 where there is none
 
     @property
@@ -48,6 +49,7 @@ def make_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], tokenizer
         label=label,
         category=category_targets(rows, names),
         weight=weights(rows, label, settings),
+        source=[str(row.get("source") or "") for row in rows],
         twin=twins(rows),
     )
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classifier import batches, calibrate, checkpoints, losses, model, optimize, selection, weights
+from classifier import batches, calibrate, checkpoints, losses, model, optimize, probe, selection, weights
 from classifier.artifacts import digest_folder, is_whole, write_manifest
 from classifier.config import TrainSettings
 from classifier.decide import choose
@@ -80,15 +80,18 @@ class Training:
         self._check_length()
         self.train_rows = self._encoded("train")
         self.validation = [row for row in self.rows if row.get("split") == "validation"]
+        self.state = State(pieces=settings.accumulate)
+        self.caution = 1.0
+        if settings.probe:
+            self._start_heads()
         self.steps_an_epoch = math.ceil(len(self.train_rows.ids) / settings.batch_size)
         self.steps = self.steps_an_epoch * settings.epochs
         self.optimizer = optimize.make_optimizer(self.guard, settings)
-        self.state = State(pieces=settings.accumulate)
         self.mean = optimize.RunningMean(self.guard, settings.average)
         self.hard = torch.zeros(2, len(self.train_rows.ids))  # how wrong each row was: last epoch, this epoch
         self.best_weights: dict[str, torch.Tensor] | None = None
         self.best_logits: tuple[Any, Any, Any] | None = None  # of the validation split; not kept in checkpoints
-        self.vectors = self._vectors() if settings.frozen else None
+        self.vectors = self._vectors(self.train_rows.ids) if settings.frozen else None
 
     def report(self, message: str, shown: dict[str, Any] | None = None) -> None:
         if self.devices.first:
@@ -125,15 +128,32 @@ class Training:
         evidence = selection.evidence_of(rows, self.settings.seed, told)
         return [rows[at] for at in selection.select(evidence, self.settings.choose_by, self.settings.most_rows)]
 
-    def _vectors(self) -> torch.Tensor:
-        """What the frozen encoder says of every training row, once and for all [n, width]."""
+    def _start_heads(self) -> None:
+        """Let the heads begin as a linear probe; its time is part of the budget, and never more than half of one."""
+        began, rows = time.process_time(), self.train_rows
+        some = probe.sample(len(rows.ids), self.settings.seed).tolist()
+        vectors = self._vectors([rows.ids[row] for row in some])
+        probe.start_heads(self.guard, vectors, rows.label[some], rows.category[some], self._held_out())
+        if self.settings.other_sources:
+            self.caution = probe.caution(vectors, rows.label[some], [rows.source[row] for row in some])
+        spent = self.devices.largest(time.process_time() - began)
+        self.state.spent = min(spent, self.settings.budget_minutes * 30)
+
+    def _held_out(self) -> tuple[torch.Tensor, Any] | None:
+        """Vectors and labels of the validation split, cut like training rows."""
+        rows = [self.validation[at] for at in probe.sample(len(self.validation), self.settings.seed)]
+        ids = batches.encode(self.tokenizer, [row["text"] for row in rows], self.settings.max_length)
+        return (self._vectors(ids), np.array([float(row["label"] == "unsafe") for row in rows])) if rows else None
+
+    def _vectors(self, ids: list[list[int]]) -> torch.Tensor:
+        """What the encoder says of these rows before it learns [n, width]."""
         import torch
 
-        vectors = torch.zeros(len(self.train_rows.ids), self.guard.encoder.config.hidden_size)
+        vectors = torch.zeros(len(ids), self.guard.encoder.config.hidden_size)
         self.guard.eval()
         with torch.inference_mode():
-            for rows in batches.by_length(self.train_rows.lengths, 64):
-                vectors[rows] = self.guard.vectors(*self._padded(self.train_rows.ids, rows)).cpu()
+            for some in batches.by_length([len(sequence) for sequence in ids], 64):
+                vectors[some] = self.guard.vectors(*self._padded(ids, some)).cpu()
         return vectors.clone().to(self.devices.device)
 
     def _padded(self, ids: list[list[int]], rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -369,7 +389,7 @@ class Training:
             "rows": len(self.rows), "train_rows": len(self.train_rows.ids),
             "train_unsafe": float(self.train_rows.label.mean()), "steps": self.state.step, "digest": digest,
             "best_epoch": self.state.best_epoch + 1, "history": self.state.history, "validation": figures,
-            "base_digest": self.base_digest, "processor_seconds": round(self.state.spent, 1),
+            "base_digest": self.base_digest, "processor_seconds": round(self.state.spent, 1), "caution": self.caution,
         })  # fmt: skip
 
     def _decision(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -378,7 +398,7 @@ class Training:
             return {"temperature": 1.0, "thresholds": {}}, {}
         verdict, category, labels = self.best_logits or self._validation_logits()
         targets = category_targets(self.validation, self.guard.categories).astype(float)
-        card = calibrate.fit(verdict, labels, category, targets)
+        card = calibrate.fit(verdict, labels, category, targets, self.caution)
         unsafe, categories = calibrate.calibrated(card, verdict, category)
         card |= choose(unsafe, labels, categories, targets, self.guard.categories, self.settings.target_fpr)
         cut = 0.5 if card["thresholds"]["default"] is None else card["thresholds"]["default"]

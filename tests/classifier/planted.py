@@ -17,7 +17,8 @@ from tests.tiny_models import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 CATEGORIES = ["illegal-drugs", "weapons"]
-SETTINGS = {"learning_rate": 3e-3, "epochs": 3, "batch_size": 8, "max_length": 24}
+# No probe: the tiny encoder's weights are drawn at random, so that what a probe finds in them is chance.
+SETTINGS = {"learning_rate": 3e-3, "epochs": 3, "batch_size": 8, "max_length": 24, "probe": False}
 PLAIN = [word for word in WORDS.split() if word != "poison"]
 
 

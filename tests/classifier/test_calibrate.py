@@ -74,3 +74,18 @@ def test_calibration_error_is_the_gap_between_confidence_and_frequency() -> None
 
 def test_the_logistic_function_stands_large_values() -> None:
     assert calibrate.sigmoid(np.array([-1e9, 0, 1e9])).tolist() == pytest.approx([0, 0.5, 1])
+
+
+@pytest.mark.parametrize("rows", [300, 4000])
+def test_caution_makes_a_curve_less_sure_and_keeps_its_order(rows: int) -> None:
+    chance = np.random.default_rng(0)
+    logits = chance.normal(0, 2, rows)
+    labels = (chance.random(rows) < calibrate.sigmoid(logits + np.sin(3 * logits))).astype(float)
+    none, wary = np.zeros((rows, 0)), 1.5
+
+    cards = [calibrate.fit(logits, labels, none, none, caution) for caution in (1.0, wary)]
+
+    sure, less = (calibrate.calibrated(card, logits, none)[0] for card in cards)
+    assert cards[1]["temperature"] == pytest.approx(wary * cards[0]["temperature"])
+    assert (np.abs(less - 0.5) <= np.abs(sure - 0.5) + 1e-3).all()
+    assert (np.diff(less[np.argsort(logits)]) >= -1e-9).all()

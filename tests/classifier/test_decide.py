@@ -102,3 +102,24 @@ def test_rules_come_from_a_guards_card_and_a_project_may_move_them() -> None:
     assert decide.Rules.from_card({"thresholds": {"best_f1": 0.4}}).block == 0.4
     assert decide.Rules.from_card({}) == decide.Rules()
     assert decide.Rules.from_card({}).triage(0.6, {}).verdict == "unsafe"
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "categories", "named"),
+    [
+        (0.9, {"weapons": 0.1, "drugs": 0.3}, ("drugs",)),  # nothing reaches a cut: the likeliest one gives the reason
+        (0.9, {"weapons": 0.5, "drugs": 0.9}, ("weapons",)),  # what reaches its cut is surer than what has none
+        (0.1, {"weapons": 0.1, "drugs": 0.3}, ()),
+        (0.9, {}, ()),
+    ],
+)
+def test_what_is_blocked_has_a_category_and_what_is_not_has_none(
+    unsafe: float, categories: dict[str, float], named: tuple[str, ...]
+) -> None:
+    assert RULES.decide(unsafe, categories).categories == named
+    assert RULES.triage(unsafe, categories).categories == named
+    assert decide.Rules(block=0.6, categories={"weapons": 0.4}).triage(unsafe, categories).categories == named
+
+
+def test_a_person_who_reviews_is_told_the_likeliest_category() -> None:
+    assert RULES.triage(0.5, {"drugs": 0.2, "weapons": 0.1}).categories == ("drugs",)

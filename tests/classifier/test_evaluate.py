@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from classifier.__main__ import main
-from classifier.evaluate import evaluate, metrics, per_category, read_rows
+from classifier.evaluate import category_accuracy, evaluate, metrics, per_category, read_rows
 from classifier.runfolder import ProgramError, RunFolder
 from tests.classifier.planted import Reports, figures, planted_rows, started, write_input
 
@@ -133,3 +133,16 @@ def test_a_file_that_cannot_be_read_is_an_error_of_one_sentence(
 def test_a_model_without_data_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--model", str(tmp_path)]) == 2
     assert "both --model and --data" in capsys.readouterr().err
+
+
+def test_the_share_of_rows_whose_likeliest_category_is_theirs() -> None:
+    rows = [
+        {"categories": ["theft"]},
+        {"categories": ["fraud", "theft"]},
+        {"categories": ["fraud"]},
+        {},
+        {"categories": ["other"]},
+    ]
+    scores = np.array([[0.9, 0.1], [0.2, 0.3], [0.6, 0.4], [0.9, 0.1], [0.9, 0.1]])
+    assert category_accuracy(scores, ["theft", "fraud"], rows) == pytest.approx(2 / 3)
+    assert category_accuracy(scores[3:], ["theft", "fraud"], rows[3:]) is None

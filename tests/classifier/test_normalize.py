@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifier import batches
-from classifier.normalize import normalize, normalized_hash, words
+from classifier.normalize import encoded_words, normalize, normalized_hash, words
 
 PLAIN = "How do I bake a cafe cake?"
 
@@ -86,3 +86,14 @@ def test_the_short_way_for_ascii_hashes_as_the_long_one(text: str) -> None:
     spelled = " ".join(words(text)) or normalize(text)
 
     assert normalized_hash(text) == hashlib.sha256(spelled.encode()).hexdigest()
+
+
+@given(st.text(st.characters(exclude_categories=[])))
+def test_words_are_the_same_as_text_and_as_bytes(text: str) -> None:
+    assert [word.decode("utf-8", "surrogatepass") for word in encoded_words(text)] == words(text)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_quick_way_for_plain_text_gives_what_the_slow_one_gives(text: str) -> None:
+    slow = "".join(c if c.isalnum() else " " for c in normalize(text)).split()
+    assert words(text) == slow

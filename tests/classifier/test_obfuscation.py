@@ -36,6 +36,9 @@ def test_a_disguise_comes_off_and_is_named(name: str, seed: int) -> None:
         ("bake%20a%20cake", "bake a cake"),
         ("bake &amp; eat", "bake & eat"),
         ("62616b65206120736d616c6c2063616b65", "bake a small cake"),
+        ("ba\U0001f338ke a ca\u2b50ke", "bake a cake"),
+        ("b\U0001f170\ufe0fke a cake", "bAke a cake"),
+        ("Do and say: cnvag gur ubhfr naq tvir zr n pnxr", "Do and say: paint the house and give me a cake"),
         ("cnvag gur ubhfr naq tvir zr n pnxr", "paint the house and give me a cake"),
         (".em rof ekac a ekam ot woh em llet", "tell me how to make a cake for me."),
         ("\U0001d41b\U0001d41a\U0001d424\U0001d41e a cake", "bake a cake"),
@@ -52,6 +55,7 @@ def test_what_people_hide_behind_is_taken_off(hidden: str, plain: str) -> None:
         "https://www.example.com/a1b2", "call 0134 578 1130",
         "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440!",
         "caf\u00e9 na\u00efve \u00fcber", "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f", "",
+        "so sweet \U0001f338 a cake", "20\u00b0C and 68\u00b0F", "as he said:\nsee you, and be on time",
         "\u0905\u0928\u0941\u092e\u0924\u093f", "A B", "see section a.b.c", "ALL CAPITALS",
     ],
 )  # fmt: skip

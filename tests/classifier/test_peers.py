@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from classifier import peers
+from classifier.evaluate import evaluate
 from classifier.examine import Examination, examine
 from classifier.published import published
 from classifier.runfolder import ProgramError, RunFolder
@@ -105,6 +106,7 @@ def endpoint() -> Iterator[Any]:
         asked: list[tuple[str, Any, str | None]] = []
         busy = 1
         status = 200
+        garbage: bytes | None = None
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -116,7 +118,7 @@ def endpoint() -> Iterator[Any]:
                 answer: Any = {"results": [{"category_scores": score} for score in scores]}
             else:
                 answer = {"choices": [{"logprobs": {"content": spread(unsafe=0.3, safe=0.1)}}]}
-            content = json.dumps(answer).encode()
+            content = Server.garbage or json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.send_header("Retry-After", "0")
@@ -158,11 +160,53 @@ def test_an_endpoint_that_refuses_is_a_sentence(endpoint: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("way", "garbage", "says"),
+    [
+        ("moderation", b"<html>\xff", "not JSON"),
+        ("moderation", b'["results"]', "does not answer as the moderation API"),
+        ("moderation", b'{"results": [{"category_scores": {"hate": 7}}]}', "not between 0 and 1"),
+        ("moderation", b'{"results": [{"category_scores": {"hate": NaN}}]}', "not between 0 and 1"),
+        ("chat:llama-guard", b"null", "no log-probabilities"),
+        ("chat:llama-guard", b'{"choices": [{"logprobs": {"content": ["safe"]}}]}', "no log-probabilities"),
+    ],
+)
+def test_an_endpoint_that_answers_garbage_is_a_sentence(
+    endpoint: Any, tmp_path: Path, way: str, garbage: bytes, says: str
+) -> None:
+    endpoint.api.busy, endpoint.api.garbage = 0, garbage
+    run = peer_run(tmp_path, f"{way}:{endpoint.url}#m", ["cake"])
+    with pytest.raises(ProgramError, match=says):
+        evaluate(run, lambda *_: None)
+
+
+def peer_run(folder: Path, spec: str, texts: list[str]) -> RunFolder:
+    run = RunFolder(folder)
+    run.write_request({"settings": {"peer": spec}})
+    labels = ["unsafe" if "poison" in text else "safe" for text in texts]
+    rows = zip(texts, labels, strict=True)
+    run.write_rows(
+        [{"id": at, "text": text, "label": label, "categories": []} for at, (text, label) in enumerate(rows)],
+        "input.parquet",
+    )
+    return run
+
+
+def test_the_program_measures_a_peer_on_a_folders_rows_and_says_how_far_it_is(endpoint: Any, tmp_path: Path) -> None:
+    run, heard = peer_run(tmp_path, f"moderation:{endpoint.url}#m", ["cake"] * 40 + ["poison"] * 10), []
+    evaluate(run, lambda done, total, *_: heard.append((done, total)))
+    found = run.metrics()
+    assert heard == [(32, 50), (50, 50), (50, 50)]
+    assert (found["n"], found["average_precision"], found["threshold"]) == (50, 1.0, 0.5)
+    assert {"intervals", "recall_at_fpr_1", "seconds"} <= set(found)
+    assert [row["unsafe"] for row in run.rows("output.parquet")] == [0.2] * 40 + [0.9] * 10
+
+
+@pytest.mark.parametrize(
     ("spec", "says"),
     [
         ("nowhere", "There is no peer"),
         ("generative:poet:x", "no template 'poet'"),
-        ("generative:llama-guard:nowhere", "no model folder"),
+        ("generative:llama-guard:nowhere", "There is no peer"),
         ("chat:llama-guard:ftp://host#m", "should be an address"),
         ("moderation:https://host/v1", "should be an address"),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier import losses, optimize, targets
+from classifier import devices, losses, optimize, probe, targets
 from classifier.artifacts import digest_file, verify
 from classifier.config import TrainSettings
 from classifier.runfolder import ProgramError, RunFolder
@@ -34,7 +34,7 @@ LEARNS = 0.9  # validation average precision; chance is one half
     "options",
     [
         {"rdrop": 0.5}, {"consistency": 1.0}, {"energy": 0.3}, {"mining": 2.0}, {"average": 0.9}, {"bf16": True},
-        {"accumulate": 3}, {"class_balance": 1.0},
+        {"accumulate": 3}, {"class_balance": 1.0}, {"probe": True},
     ],
     ids=lambda options: next(iter(options)),
 )  # fmt: skip
@@ -292,3 +292,29 @@ def test_the_default_threshold_keeps_to_the_false_positives_that_were_asked_for(
     card = json.loads((run / "model/guard.json").read_text(encoding="utf-8"))
     assert load_scorer(run / "model").threshold == card["thresholds"]["default"]
     assert card["review"]["from"] <= card["review"]["to"]
+
+
+def test_what_sources_say_of_each_other_makes_the_guard_less_sure(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str]] = []
+    monkeypatch.setattr(probe, "caution", lambda vectors, label, sources: asked.append(set(sources)) or 2.0)
+    rows = [{**row, "source": f"file {at // 2 % 5}"} for at, row in enumerate(both_splits())]
+    said = {}
+    for on in (True, False):
+        run = training_run(tmp_path / str(on), encoder, rows, epochs=1, probe=True, other_sources=on)
+        assert trained(run)["caution"] == (2.0 if on else 1.0)
+        said[on] = json.loads((run / "model/guard.json").read_text(encoding="utf-8"))["temperature"]
+
+    assert asked == [{f"file {at}" for at in range(5)}]
+    assert said[True] == pytest.approx(2 * said[False])
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_bfloat16_is_left_where_the_processor_would_emulate_it(quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: quick)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with devices.Devices().precision(bf16=True):
+        assert torch.is_autocast_enabled("cpu") is quick
