@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from pipeline.context import Context  # noqa: E402
 from pipeline.filters import filters  # noqa: E402
+from pipeline.filters.near_duplicate import CHUNK, ROWS, NearDuplicate  # noqa: E402
 from pipeline.records import Example  # noqa: E402
 
 WORDS = 18
@@ -41,9 +43,10 @@ KNOWN = 400
 def main() -> None:
     options = parsed()
     if options.one:
-        print(json.dumps(embedding(options.rows) if options.one == "embedding" else one(options.one, options.rows)))
+        apart_from_filters = {"embedding": embedding, "bare-minhash": bare_minhash}.get(options.one)
+        print(json.dumps(apart_from_filters(options.rows) if apart_from_filters else one(options.one, options.rows)))
         return
-    keys = options.only or [*filters.stages, "embedding"]
+    keys = options.only or [*filters.stages, "bare-minhash", "embedding"]
     found = {key: apart(key, options.embed if key == "embedding" else options.rows // SLOW.get(key, 1)) for key in keys}
     print(json.dumps({"benchmark": "filters", "rows": options.rows, "load": os.getloadavg()[0], "filters": found}))
 
@@ -52,7 +55,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--embed", type=int, default=2000, help="rows that are embedded")
-    parser.add_argument("--only", nargs="*", help="these filters, or embedding")
+    parser.add_argument("--only", nargs="*", help="these filters, bare-minhash or embedding")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="few rows: that it runs")
     options = parser.parse_args()
@@ -124,6 +127,21 @@ def one(key: str, rows: int) -> dict[str, Any]:
         "making_rows": round(making, 2), "processor_seconds": round(time.process_time() - processor, 2),
         "kept": round(kept / rows, 4), "peak_mb": peak(),
     }  # fmt: skip
+
+
+def bare_minhash(rows: int) -> dict[str, Any]:
+    """Signing and indexing by the library alone: nothing is compared, nothing kept, nothing said."""
+    from rensa import RMinHash, RMinHashLSH
+
+    settings = NearDuplicate()
+    index = RMinHashLSH(settings.threshold, settings.permutations, settings.permutations // ROWS)
+    texts, seconds, done = (example.text for example in examples(rows)), 0.0, 0
+    while chunk := [text.split() for text in islice(texts, CHUNK)]:
+        began = time.perf_counter()
+        matrix = RMinHash.digest_matrix_from_token_sets(chunk, settings.permutations, 1)
+        index.insert_matrix_and_query_duplicate_flags(matrix, done)
+        seconds, done = seconds + time.perf_counter() - began, done + len(chunk)
+    return {"rows": rows, "rows_per_second": round(rows / seconds), "seconds": round(seconds, 2), "peak_mb": peak()}
 
 
 def embedding(rows: int) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
     python benchmarks/flip_rate.py --train seeds.jsonl --eval FOLDER --rounds 3
 
-Round 0 learns from the seeds. Each further round attacks the guard with what an adversary without a model can do to the
-seeds (leetspeak, look-alikes, spacing, typos, padding, forms, talks), keeps what it gets wrong, and trains a guard on
-all of it for the same number of steps, with `consistency`. The attacks that are measured are none of these: base64,
-rot13, hidden signs, pictures in words, full-width letters, and padding with other sentences. Flips are counted over the
-rows that a guard judges rightly as they came, at its own threshold, which validation rows of the seeds chose: `raw` as
-they come, `undisguised` as the product reads them. The last line is one JSON object.
+Round 0 learns from the seeds; `--seeds N` draws so many from a larger file, as `loop_gain.py` does. Each further round
+attacks the guard with what an adversary without a model can do to the seeds (leetspeak, look-alikes, spacing, typos,
+padding, forms, talks), keeps what it gets wrong, and trains a guard on all of it for the same number of steps, with
+`consistency`. The attacks that are measured are none of these: base64, rot13, hidden signs, pictures in words,
+full-width letters, and padding with other sentences. Flips are counted over the rows that a guard judges rightly as
+they came, at its own threshold, which gives 5 % false positives on validation rows of the seeds: `raw` as they come,
+`undisguised` as the product reads them. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from loop_gain import spread  # noqa: E402
 
 from classifier import attacks, suite  # noqa: E402
 from classifier.config import TrainSettings  # noqa: E402
@@ -76,7 +79,7 @@ HELD_OUT: dict[str, attacks.Attack] = {
 
 def main() -> None:
     options = parsed()
-    seeds, sets = split(options.train, options.quick), suite.read_sets(options.eval)
+    seeds, sets = split(options), suite.read_sets(options.eval)
     rows = [row for found in sets.values() for row in chosen(found, options.limit)]
     made: list[Row] = []
     rounds = []
@@ -93,6 +96,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--train", type=Path, default=ROOT / "curation/demo/seeds.jsonl")
     parser.add_argument("--eval", type=Path, default=ROOT / "curation/demo", help="folder of labelled sets")
+    parser.add_argument("--seeds", type=int, default=0, help="drawn from the training file; 0 takes all of it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400, help="of every training, 16 rows each")
     parser.add_argument("--limit", type=int, default=200, help="rows of each set whose flips are counted")
@@ -104,10 +108,12 @@ def parsed() -> argparse.Namespace:
     return options
 
 
-def split(file: Path, quick: bool) -> list[Row]:
+def split(options: argparse.Namespace) -> list[Row]:
     """Seeds with their split; text is made from none that is forbidden."""
-    rows = read_rows(file)
-    rows = random.Random(0).sample(rows, 40) if quick else rows
+    rows = read_rows(options.train)
+    rows = random.Random(0).sample(rows, 40) if options.quick else rows
+    if options.seeds:
+        rows = spread(rows, options.seeds, random.Random("seeds:0"))
     held = hold_out(rows, 0.2)
     return [{**row, "split": "validation" if out else "train"} for row, out in zip(rows, held, strict=True)]
 
@@ -120,13 +126,13 @@ def chosen(rows: list[Row], limit: int) -> list[Row]:
 
 def trained(options: argparse.Namespace, number: int, seeds: list[Row], made: list[Row]) -> Path:
     """The guard of a round."""
-    run = RunFolder(options.work / f"{options.steps}-{number}-{len(made)}")
+    run = RunFolder(options.work / f"{options.seeds}-{options.steps}-{number}-{len(made)}")
     if not (run / "metrics.json").exists():
         rows = [{key: row[key] for key in ("text", "label", "split")} for row in [*seeds, *made]]
         learnt = sum(row["split"] == "train" for row in rows)
         settings = TrainSettings(
             epochs=max(1, round(options.steps * BATCH / learnt)), batch_size=BATCH, max_length=96, bf16=True,
-            checkpoint_steps=10**6, consistency=1.0 if number else 0.0,
+            checkpoint_steps=10**6, consistency=1.0 if number else 0.0, target_fpr=0.05,
         )  # fmt: skip
         run.write_request({"settings": settings.to_dict(), "categories": []})
         run.write_rows(rows, "input.parquet")
@@ -141,7 +147,7 @@ def found(scorer: Any, seeds: list[Row], number: int) -> list[Row]:
         stage = augmenters.make(key, settings)
         variants = []
         for at, row in enumerate(seeds):
-            seed = Example(str(at), row["text"], row["label"], tuple(row["categories"]))
+            seed = Example(str(at), row["text"], row["label"], tuple(row.get("categories") or ()))
             if row["split"] == "train" and Refusals().allows(seed) and stage.applies(seed):
                 for copy in range(TRIES):
                     draft = stage.draft(seed, "", random.Random(f"{number}:{key}:{at}:{copy}"))

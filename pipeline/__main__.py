@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -18,6 +19,7 @@ PROGRAMS = {
     "agreement": ("pipeline.agreement", "measure", "measure how far people agree: input.parquet -> metrics.json"),
     "adversary": ("pipeline.adversary.run", "attack", "search for what a guard gets wrong, in both directions"),
 }
+PLANNED = ("generate", "adversary")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,13 +29,18 @@ def parser() -> argparse.ArgumentParser:
     for name, (module, _, text) in PROGRAMS.items():
         command = commands.add_parser(name, help=text, description=f"{text}. See {module} for settings and columns.")
         command.add_argument("folder", type=Path, metavar="RUN_FOLDER", help="holds request.json and input.parquet")
-        command.add_argument("--watch-parent", action="store_true", help="exit when standard input closes")
+        how = command.add_mutually_exclusive_group()  # the site watches and logs, and a plan shows texts
+        how.add_argument("--watch-parent", action="store_true", help="exit when standard input closes")
+        if name in PLANNED:
+            how.add_argument("--plan", action="store_true", help="show prompts, tokens, time and cost, and run nothing")
     return main
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one program; return its exit status."""
     options = parser().parse_args(arguments)
+    if getattr(options, "plan", False):
+        return show_plan(options.program, options.folder)
     module, name, _ = PROGRAMS[options.program]
 
     def work(run: RunFolder, report: Report) -> None:
@@ -41,6 +48,17 @@ def main(arguments: list[str] | None = None) -> int:
         work_of(run, report)
 
     return run_program(work, options.folder, watch_parent=options.watch_parent)
+
+
+def show_plan(program: str, folder: Path) -> int:
+    """Print what a program would ask for: a table for people, and one JSON object on the last line."""
+    from pipeline.plan import PLANS, Plan
+
+    found: list[Plan] = []
+    status = run_program(lambda run, _: found.append(PLANS[program](run)), folder)
+    for plan in found:
+        print(plan.text(), json.dumps(plan.figures()), sep="\n")
+    return status
 
 
 if __name__ == "__main__":

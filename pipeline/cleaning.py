@@ -24,9 +24,14 @@ def clean(answer: str) -> str | None:
     line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
     line = FRAME.sub("", PREAMBLE.sub("", line)).strip()
     line = _unquoted(line)
-    if REFUSAL.search(line) or FRAME.search(line) or is_forbidden_text(line):
+    if is_refusal(line) or FRAME.search(line) or is_forbidden_text(line):
         return None
     return line if SHORTEST <= len(line) <= LONGEST else None
+
+
+def is_refusal(answer: str) -> bool:
+    """Whether an answer says that it would rather not."""
+    return bool(REFUSAL.search(answer.replace("\u2019", "'")))
 
 
 def _unquoted(line: str) -> str:

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from classifier.normalize import normalize
@@ -87,6 +88,10 @@ class Context:
     known: Sequence[Example] = ()  # examples that are there already
     embeddings: Mapping[str, Any] = field(default_factory=dict)  # unit vectors by example id
     report: Report = silent
+    policy: str = ""  # in short, what counts as harm
+    folder: Path | None = None  # the run's own, where a stage keeps what it spent
+    spent: dict[str, Any] = field(default_factory=dict)  # by stage, for the metrics
+    dropped: set[str] = field(default_factory=set)  # candidates that a filter before this one advised against
 
     def chance(self, *parts: object) -> random.Random:
         """Randomness that depends on the seed and these parts alone, so that a resumed run repeats it."""

@@ -6,13 +6,16 @@ nothing may repeat, whatever the recipe says).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from classifier.obfuscation import read
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from pipeline.contamination import contaminated
 from pipeline.context import Context
+from pipeline.diversity import measured
 from pipeline.filters import filters
 from pipeline.records import Example, Finding
 from pipeline.registry import UnknownStage
@@ -30,14 +33,36 @@ def filter_examples(run: RunFolder, report: Report) -> None:
         raise ProgramError("There is no candidate to filter.", "Generate some first.")
     embeddings = _embed(candidates, [*known, *evaluation], report)
     context = Context(
-        int(settings.get("seed", 0)), tuple(settings.get("languages") or ("en",)), known, embeddings, report
-    )
-    findings = list(contaminated(candidates, evaluation, embeddings))
+        int(settings.get("seed", 0)), tuple(settings.get("languages") or ("en",)), known, embeddings, report,
+        policy=str(settings.get("policy") or ""), folder=run.path,
+    )  # fmt: skip
+    findings = _heard(context, contaminated(candidates, evaluation, embeddings))
     for number, (key, stage) in enumerate(stages):
         report(number, len(stages), f"Filter {key}")
-        findings += stage(candidates, context)
-    _deliver(run, findings, [example.id for example in (*candidates, *known, *evaluation)], embeddings)
+        findings += _heard(context, stage(candidates, context))
+    ids = [example.id for example in (*candidates, *known, *evaluation)]
+    kept = [example for example in candidates if example.id not in context.dropped]
+    figures = {"spent": context.spent, "diversity": _diversity(kept, candidates, embeddings)}
+    _deliver(run, findings, ids, embeddings, figures)
     report(len(stages), len(stages), "Filtered")
+
+
+def _heard(context: Context, findings: Iterable[Finding]) -> list[Finding]:
+    """The findings of one filter; the next one is told whom it advised against."""
+    found = list(findings)
+    context.dropped.update(finding.example_id for finding in found if not finding.keep)
+    return found
+
+
+def _diversity(
+    kept: Sequence[Example], candidates: Sequence[Example], embeddings: Mapping[str, Any]
+) -> dict[str, dict[str, float]]:
+    """How different what was kept is, beside what was written."""
+    return {
+        name: measured([example.text for example in some], np.stack([embeddings[example.id] for example in some]))
+        for name, some in (("kept", kept), ("written", candidates))
+        if some
+    }
 
 
 def _stages(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -45,7 +70,7 @@ def _stages(settings: Mapping[str, Any]) -> list[tuple[str, Any]]:
         return [
             (entry["key"], filters.make(entry["key"], entry.get("settings"))) for entry in settings.get("filters", ())
         ]
-    except UnknownStage as error:
+    except (UnknownStage, ValueError) as error:
         raise ProgramError(str(error), "Correct the recipe.") from None
 
 
@@ -66,14 +91,17 @@ def _embed(candidates: Sequence[Example], known: Sequence[Example], report: Repo
     return {name: by_text[text] for name, text in texts.items()}
 
 
-def _deliver(run: RunFolder, findings: Sequence[Finding], ids: Sequence[str], embeddings: Mapping[str, Any]) -> None:
+def _deliver(
+    run: RunFolder, findings: Sequence[Finding], ids: Sequence[str], embeddings: Mapping[str, Any],
+    figures: Mapping[str, Any],
+) -> None:  # fmt: skip
     counts: dict[str, dict[str, int]] = {}
     for finding in findings:
         entry = counts.setdefault(finding.filter, {"seen": 0, "kept": 0})
         entry["seen"] += 1
         entry["kept"] += finding.keep
     run.write_rows([{"id": name, "vector": embeddings[name].tolist()} for name in ids], "embeddings.parquet")
-    write_json(run / "metrics.json", {"filters": counts})
+    write_json(run / "metrics.json", {"filters": counts, **figures})
     run.write_rows(
         [
             {

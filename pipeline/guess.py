@@ -19,7 +19,10 @@ KNOWN: dict[str, tuple[str, ...]] = {
     ),
     "label": (
         "label", "labels", "prompt_label", "prompt_harm_label", "is_safe", "safe", "is_unsafe", "unsafe", "is_harmful",
-        "harmful", "toxicity", "toxic", "is_toxic", "verdict", "class", "target", "safety", "cats",
+        "harmful", "toxicity", "toxic", "is_toxic", "verdict", "class", "target", "safety", "cats", "safety_label",
+        "gold_label", "true_label", "ground_truth", "label_text", "label_name", "is_malicious", "malicious",
+        "is_offensive", "offensive", "is_hateful", "hateful", "is_hate", "jailbreak", "is_jailbreak", "harm", "is_bad",
+        "flagged", "is_flagged", "classification", "annotation", "y", "y_true",
     ),
     "categories": (
         "categories", "category", "violated_categories", "hazards", "hazard", "harm_category", "subcategory",
@@ -39,16 +42,10 @@ KNOWN: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 SAFE_WORDS = {"safe", "none", "no violation", "allowed", "ok", "acceptable", "clean", "not harmful", "non toxic"}
 UNSAFE_WORDS = {
-    "unsafe",
-    "violation",
-    "blocked",
-    "refused",
-    "bad",
-    "hate speech",
-    "offensive",
-    "flagged",
-    "not allowed",
-}
+    "unsafe", "violation", "blocked", "refused", "bad", "hate speech", "offensive", "flagged", "not allowed",
+    "not safe", "jailbreak",
+}  # fmt: skip
+YES_OR_NO = {"true", "false", "1", "0", "yes", "no"}
 CHILDREN = re.compile(r"minor|child", re.IGNORECASE)
 LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z]{2,4})?")
 LEAST_KNOWN = 0.5  # share of a column's values that must be known for it to be guessed by them
@@ -103,7 +100,8 @@ def guess(look: Look, taxonomy: Taxonomy) -> Mapping:
     left = [column for column in look.columns if column.name not in (FILE, FOLDER, SPLIT)]
     found: dict[str, str] = {}
     for role in ROLES:
-        if column := _by_name(role, left, taxonomy) or _by_values(role, left, taxonomy):
+        by_name = _label if role == "label" else _by_name
+        if column := by_name(role, left, taxonomy) or _by_values(role, left, taxonomy):
             found[role] = column.name
             left.remove(column)
     _by_place(look, found, taxonomy)
@@ -112,11 +110,40 @@ def guess(look: Look, taxonomy: Taxonomy) -> Mapping:
 
 
 def _by_name(role: str, columns: list[Column], taxonomy: Taxonomy) -> Column | None:
-    for name in KNOWN[role]:
-        for column in columns:
-            if column.name.casefold() == name and _fits(role, column, taxonomy):
-                return column
-    return None
+    return next(iter(_named(role, columns, taxonomy)), None)
+
+
+def _named(role: str, columns: list[Column], taxonomy: Taxonomy) -> list[Column]:
+    """The columns that bear a name of the role, the surest name first."""
+    fit = [column for column in columns if _fits(role, column, taxonomy)]
+    return [column for name in KNOWN[role] for column in fit if _written(column.name) == name]
+
+
+def _written(name: str) -> str:
+    """A name as we list them: `isHarmful`, `Is-Harmful` and `is harmful` are all `is_harmful`."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
+    return re.sub(r"[\s.\-]+", "_", apart).casefold()
+
+
+def _label(role: str, columns: list[Column], taxonomy: Taxonomy) -> Column | None:
+    """A column that has both a name and values of a label, else one of the two; a yes or no of unknown name is last."""
+    named = _named(role, columns, taxonomy)
+    told = [column for column in named if _says(column, taxonomy, YES_OR_NO) >= LEAST_KNOWN]
+    said = [column for column in columns if _says(column, taxonomy, set()) >= LEAST_KNOWN]
+    pairs = [column for column in columns if len(column.values or {}) == 2]
+    answers = [column for column in pairs if _says(column, taxonomy, YES_OR_NO) == 1]
+    return next(iter([*told, *said, *named]), None) or _by_values(role, columns, taxonomy) or next(iter(answers), None)
+
+
+def _says(column: Column, taxonomy: Taxonomy, also: set[str]) -> float:
+    """How much of a column says just safe or unsafe; yes, no and their like count where they are `also` taken."""
+    values = column.values or {}
+    plainly = {
+        word: count
+        for word, count in values.items()
+        if (plain(word) in also or plain(word) not in YES_OR_NO) and meaning(word, taxonomy) in (SAFE, UNSAFE)
+    }
+    return sum(plainly.values()) / sum(values.values()) if values else 0.0
 
 
 def _fits(role: str, column: Column, taxonomy: Taxonomy) -> bool:
@@ -176,7 +203,7 @@ def _is_inverted(column: str) -> bool:
 
 
 def _turned(meant: str, word: str, inverted: bool) -> str:
-    yes_or_no = plain(word) in ("true", "false", "1", "0", "yes", "no")
+    yes_or_no = plain(word) in YES_OR_NO
     turned: dict[str, str] = {SAFE: UNSAFE, UNSAFE: SAFE}
     return turned.get(meant, meant) if inverted and yes_or_no else meant
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeline.generators import Prompt
+from pipeline.records import Example
 from pipeline.registry import Registry
 
 if TYPE_CHECKING:
@@ -12,5 +14,22 @@ if TYPE_CHECKING:
 methods = Registry("pipeline.adversary")
 
 
+def at_least(method: Any, **least: int) -> None:
+    """Check settings of a method that would end in nonsense below a bound.
+
+    Raises:
+        ValueError: one is too small; the message says which.
+    """
+    for name, bound in least.items():
+        if (value := getattr(method, name)) < bound:
+            raise ValueError(f"{name} of {method.key} should be at least {bound}, found {value!r}")
+
+
 class Method(Protocol):
+    key: str
+
     def attack(self, hunt: Hunt, /) -> None: ...
+
+    def asks(self) -> int: ...  # texts that it has written, at most
+
+    def prompt(self, seed: Example, /) -> Prompt: ...

@@ -1,6 +1,7 @@
 """What an attack has found so far, kept on disk after every step.
 
-It lies outside the trainer: a find made while training is as good as one made after it, and no restart loses one.
+It lies outside the trainer: a find made while training is as good as one made after it. A restart goes on from the last
+step that both the archive and the trainer know, and writes the same steps as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ class Find:
     judge: float
     novelty: float
     model: str  # digest of the weights that wrote it
+    parent: str = ""  # digest of the find that it was written from; empty where that was the seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Step:
     figures: Mapping[str, float]  # only finite ones
     outcomes: Mapping[str, int]
     finds: Sequence[Find] = field(default_factory=tuple)
+    caught: Mapping[str, int] = field(default_factory=dict)  # honest attempts that the guard got right, by cell
 
 
 class Archive:
@@ -58,19 +62,32 @@ class Archive:
 
     def add(self, step: Step) -> None:
         """Keep a step: on disk when this returns."""
-        write_json(self.folder / f"{len(self.steps):06d}.json", asdict(step))
+        write_json(self._file(len(self.steps)), asdict(step))
         self.steps.append(step)
+
+    def keep(self, phase: str, number: int) -> list[Step]:
+        """Keep the steps up to one of the first phase, take the later ones off the disk and return them.
+
+        What goes on from an earlier state writes them again, and the same ones.
+        """
+        kept = list(takewhile(lambda step: step.phase == phase and step.number <= number, self.steps))
+        dropped = self.steps[len(kept) :]
+        for at in reversed(range(len(kept), len(self.steps))):  # the last first: killed here, the rest has no hole
+            self._file(at).unlink()
+        self.steps = kept
+        return dropped
+
+    def _file(self, at: int) -> Path:
+        return self.folder / f"{at:06d}.json"
 
     def done(self, phase: str) -> int:
         """The number of the last step of a phase, 0 before the first."""
         return max((step.number for step in self.steps if step.phase == phase), default=0)
 
     def curve(self) -> list[dict[str, Any]]:
-        """Figures by step. A step that was done again after a restart stands once, as it was done last."""
-        last = {(step.phase, step.number): step for step in self.steps}
+        """Figures by step."""
         return [
-            {"phase": phase, "step": number, **step.figures, "finds": len(step.finds)}
-            for (phase, number), step in sorted(last.items(), key=lambda item: (item[0][0] != "training", item[0][1]))
+            {"phase": step.phase, "step": step.number, **step.figures, "finds": len(step.finds)} for step in self.steps
         ]
 
 

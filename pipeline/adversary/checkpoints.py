@@ -23,12 +23,17 @@ def seal(folder: Path, step: int) -> None:
 
 def newest_whole(folder: Path) -> Path | None:
     """Return the newest checkpoint that verifies, None where there is none; put newer, broken ones into quarantine."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    found = sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True)
     for checkpoint in found:
         if is_whole(checkpoint):
             return checkpoint
         put_aside(checkpoint)
     return None
+
+
+def step_of(checkpoint: Path | None) -> int:
+    """The step after which a checkpoint was written, 0 for none."""
+    return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
 
 
 def put_aside(checkpoint: Path) -> None:

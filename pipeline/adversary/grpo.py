@@ -3,21 +3,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from classifier.artifacts import is_whole, write_manifest
 from classifier.runfolder import ProgramError
 from pipeline import prompts
-from pipeline.adversary import checkpoints, methods
+from pipeline.adversary import checkpoints, methods, training
 from pipeline.adversary.best_of_n import BestOfN
 from pipeline.adversary.hunt import Hunt
 from pipeline.adversary.quiet import quiet
 from pipeline.adversary.tuned import Tuned, load_for_training
-from pipeline.generators.local import Local, first_line
+from pipeline.generators import Prompt
+from pipeline.generators.local import first_line, newline_tokens
 from pipeline.generators.weights import generator_folder
 from pipeline.records import Example
 
+NAMES = {
+    "kl": "kl", "entropy": "entropy", "completions/mean_length": "tokens",
+    "frac_reward_zero_std": "groups_without_spread",
+}  # fmt: skip
 ADAPTER = "adapter"  # where in the run folder the trained adapter lies
 
 
@@ -44,77 +50,90 @@ class Grpo:
     batch: int = 64  # candidates between two reports, when searching
     max_new_tokens: int = 32  # longer than nine in ten of the demo seeds
     temperature: float = 0.7  # 0.3 copies, 1.0 loses the meaning
+    vllm: str = ""  # address of `trl vllm-serve`, which writes during the training; empty writes in this process
     version: str = "adversary.v1"
 
     def attack(self, hunt: Hunt) -> None:
         """Train where that is not done yet, then search."""
-        if not isinstance(hunt.generator, Local):
+        base = training.trainable(hunt, "GRPO")
+        if self.vllm and find_spec("vllm") is None:
             raise ProgramError(
-                "GRPO should train a generator on this machine, found another kind.",
-                "Use the generator 'local', or the method 'best-of-n'.",
+                "The setting vllm names a server, but the package vllm is not installed here.",
+                "Install it beside a GPU (pip install vllm), or leave the setting empty.",
             )
         adapter = hunt.folder / ADAPTER
         if not is_whole(adapter):
-            self._train(hunt, generator_folder(hunt.generator.model), adapter)
-        self.searching().search(hunt, Tuned(hunt.generator, adapter))
+            self._train(hunt, generator_folder(base.model), adapter)
+        BestOfN.of(self).search(hunt, Tuned(base, adapter))
 
-    def searching(self) -> BestOfN:
-        """The search that follows the training."""
-        return BestOfN(self.candidates, self.copies, self.batch, self.max_new_tokens, self.temperature, self.version)
+    def asks(self) -> int:
+        """Texts of the training and of the search."""
+        return self.steps * self.prompts_per_step * self.completions + BestOfN.of(self).asks()
+
+    def prompt(self, seed: Example) -> Prompt:
+        """What the generator continues, in training and search alike."""
+        return BestOfN.of(self).prompt(seed)
 
     def _train(self, hunt: Hunt, folder: Path, adapter: Path) -> None:
         quiet()
         work = hunt.folder / "training"
         trainer = self._trainer(hunt, folder, work)
         checkpoint = checkpoints.newest_whole(work) if work.is_dir() else None
+        hunt.rewind("training", checkpoints.step_of(checkpoint))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.model.save_pretrained(adapter)
         write_manifest(adapter)
 
     def _trainer(self, hunt: Hunt, folder: Path, work: Path) -> Any:
-        from peft import LoraConfig
-        from transformers import PrinterCallback, ProgressCallback
         from trl import GRPOTrainer
 
         tokenizer, model = load_for_training(folder)
-        trainer = GRPOTrainer(
-            model=model, processing_class=tokenizer, args=self._arguments(hunt, work), reward_funcs=reward_of(hunt),
-            train_dataset=self._dataset(hunt.seeds), callbacks=[watch(hunt, work)],
-            # The base model with the adapter switched off is the reference of the KL: no second copy in memory.
-            peft_config=LoraConfig(
-                r=self.rank, lora_alpha=2 * self.rank, target_modules="all-linear", task_type="CAUSAL_LM"
-            ),
-        )  # fmt: skip
-        for noisy in (PrinterCallback, ProgressCallback):
-            trainer.remove_callback(noisy)
-        return trainer
+        return training.silence(
+            GRPOTrainer(
+                model=model,
+                processing_class=tokenizer,
+                args=self._arguments(hunt, work, tokenizer),
+                reward_funcs=reward_of(hunt),
+                train_dataset=self._dataset(hunt.seeds),
+                callbacks=[watch(hunt, work)],
+                peft_config=training.lora(self.rank),
+            )
+        )
 
     def _dataset(self, seeds: Sequence[Example]) -> Any:
-        """Prompts in the order of promise; as many as the steps will use, so that no step goes to a hopeless seed."""
+        """Prompts in the order of promise; exactly as many as the steps will use, so that one pass is the training.
+
+        No step goes to a hopeless seed, few seeds take turns, and a restart never falls on the seam of two passes.
+        """
         from datasets import Dataset
 
         prompt = prompts.load(self.version)
-        used = seeds[: self.steps * self.prompts_per_step]
+        used = [seeds[at % len(seeds)] for at in range(self.steps * self.prompts_per_step)]
         return Dataset.from_list([{"prompt": prompt.render(seed.text), "seed_id": seed.id} for seed in used])
 
-    def _arguments(self, hunt: Hunt, work: Path) -> Any:
-        import torch
+    def _arguments(self, hunt: Hunt, work: Path, tokenizer: Any) -> Any:
         from trl import GRPOConfig
 
         per_step = self.prompts_per_step * self.completions
         micro = math.gcd(per_step, self.micro_batch)
         return GRPOConfig(
-            output_dir=str(work), max_steps=self.steps, seed=hunt.seed, learning_rate=self.learning_rate,
-            lr_scheduler_type="constant_with_warmup", warmup_steps=min(2, self.steps - 1), max_grad_norm=1.0,
+            **training.arguments(work, hunt.seed, self.steps, self.learning_rate),
             per_device_train_batch_size=micro, gradient_accumulation_steps=per_step // micro, shuffle_dataset=False,
             num_generations=self.completions, max_completion_length=self.max_new_tokens, temperature=self.temperature,
             top_p=0.95, beta=self.beta, loss_type=self.loss, scale_rewards=self.scale_rewards,
-            # Weights are loaded in the type that is quick here; automatic mixed precision would need a GPU.
-            use_cpu=not torch.cuda.is_available(), bf16=False, fp16=False, gradient_checkpointing=False,
-            save_strategy="steps", save_steps=self.save_steps, save_total_limit=3, logging_steps=1,
-            logging_nan_inf_filter=False, disable_tqdm=True, report_to=[], log_completions=False,
-            dataloader_pin_memory=False,
+            save_strategy="steps", save_steps=self.save_steps, save_total_limit=3, log_completions=False,
+            **self._server(tokenizer),
         )  # fmt: skip
+
+    def _server(self, tokenizer: Any) -> dict[str, Any]:
+        """What tells the trainer to let a vLLM server write, which ends a text at the end of its line as we do."""
+        if not self.vllm:
+            return {}
+        ends = [tokenizer.eos_token_id, *newline_tokens(tokenizer).tolist()]
+        return {
+            "use_vllm": True, "vllm_mode": "server", "vllm_server_base_url": self.vllm,
+            "generation_kwargs": {"stop_token_ids": ends},
+        }  # fmt: skip
 
 
 def reward_of(hunt: Hunt) -> Any:
@@ -138,23 +157,11 @@ def watch(hunt: Hunt, work: Path) -> Any:
     class Watch(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
             if logs and "loss" in logs:
-                hunt.step("training", state.global_step, state.max_steps, figures(logs, state.global_step))
+                hunt.step(
+                    "training", state.global_step, state.max_steps, training.figures(logs, state.global_step, NAMES)
+                )
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             checkpoints.seal(work, state.global_step)
 
     return Watch()
-
-
-def figures(logs: Mapping[str, Any], step: int) -> dict[str, float]:
-    """What is worth a curve among the trainer's logs.
-
-    Raises:
-        ProgramError: the loss or its gradient is no number any more.
-    """
-    names = {"loss": "loss", "grad_norm": "grad_norm", "kl": "kl", "entropy": "entropy",
-             "completions/mean_length": "tokens", "frac_reward_zero_std": "groups_without_spread"}  # fmt: skip
-    values = {ours: float(logs[theirs]) for theirs, ours in names.items() if logs.get(theirs) is not None}
-    if not all(math.isfinite(values.get(name, 0.0)) for name in ("loss", "grad_norm")):
-        raise ProgramError(f"Training diverged at step {step}.", "Lower learning_rate and start a new run.")
-    return values

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from pipeline.adversary.archive import Archive, Find, choose
 from pipeline.adversary.hunt import Hunt, promising
 from pipeline.adversary.quiet import quiet
 from pipeline.context import Refusals, same_key
-from pipeline.generators import load
+from pipeline.generators import load, opened
 from pipeline.generators.local import Local
 from pipeline.generators.weights import DEFAULT_GENERATOR, generator_folder
 from pipeline.judge import Judge
+from pipeline.meter import estimated_tokens
 from pipeline.records import UNSAFE, Draft, Example
 from pipeline.registry import Registry, UnknownStage
 from pipeline.rewards import Arena, Reward, rewards
@@ -37,23 +38,33 @@ def attack(run: RunFolder, report: Report) -> None:
     """The program: examples by role -> `output.parquet` of drafts that the guard gets wrong, and `metrics.json`."""
     start = time.perf_counter()
     settings = run.request().get("settings", {})
-    method: Method = _stage(methods, settings.get("method") or {"key": "grpo"})
+    method = method_of(settings)
     reward: Reward = _stage(rewards, settings.get("reward") or {"key": "guard-error"})
-    roles = _roles(run.rows())
-    seeds, doubtful = _allowed(roles["seed"], Refusals.of(settings))
+    roles = roles_of(run.rows())
+    seeds, doubtful = allowed_seeds(roles["seed"], Refusals.of(settings))
     quiet()
     report(0, 1, "Reading guard and examples")
     arena = _arena(settings, roles)
+    generator, meter = opened(settings.get("generator"), run.path)
     hunt = Hunt(
-        seeds=promising(seeds, arena.guard([seed.text for seed in seeds]), arena.threshold),
+        seeds=promising(seeds, arena.guard([seed.text for seed in seeds]), arena.threshold, room_of(method)),
         arena=arena, reward=reward,
-        archive=Archive(run / "archive"), generator=_generator(settings), folder=run.path,
+        archive=Archive(run / "archive"), generator=generator, meter=meter, folder=run.path,
         wanted=int(settings.get("wanted", 40)), seed=int(settings.get("seed", 0)), report=report,
     )  # fmt: skip
-    for find in hunt.archive.finds:  # of this run before it was stopped
-        arena.known.add(find.text, arena.embed([find.text])[0])
     method.attack(hunt)
     _deliver(run, hunt, method, {"refused_seeds": doubtful, "seconds": round(time.perf_counter() - start, 2)})
+
+
+def method_of(settings: Mapping[str, Any]) -> Method:
+    """The method of a recipe."""
+    method: Method = _stage(methods, settings.get("method") or {"key": "grpo"})
+    return method
+
+
+def room_of(method: Method) -> Callable[[Example], bool]:
+    """Whether a method lets the generator write as much as a seed is long."""
+    return lambda seed: estimated_tokens(seed.text) <= method.prompt(seed).max_new_tokens
 
 
 def _stage(registry: Registry, entry: Mapping[str, Any]) -> Any:
@@ -63,21 +74,14 @@ def _stage(registry: Registry, entry: Mapping[str, Any]) -> Any:
         raise ProgramError(f"The recipe cannot be run: {error}", "Correct the recipe.") from None
 
 
-def _generator(settings: Mapping[str, Any]) -> Any:
-    try:
-        return load(settings.get("generator"))
-    except (UnknownStage, KeyError, TypeError) as error:
-        raise ProgramError(f"The recipe's generator cannot be used: {error}", "Correct the recipe.") from None
-
-
-def _roles(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Example]]:
+def roles_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Example]]:
     """Examples by role."""
     if strange := sorted({str(row.get("role")) for row in rows} - set(ROLES)):
         raise ProgramError(f"The column role should be one of {', '.join(ROLES)}, found {strange[0]!r}.", "Correct it.")
     return {role: [Example.from_row(row) for row in rows if row["role"] == role] for role in ROLES}
 
 
-def _allowed(seeds: Sequence[Example], refusals: Refusals) -> tuple[list[Example], int]:
+def allowed_seeds(seeds: Sequence[Example], refusals: Refusals) -> tuple[list[Example], int]:
     """The seeds that text may be made from, and how many others were left out for the look of their text.
 
     Raises:
@@ -116,7 +120,7 @@ def _arena(settings: Mapping[str, Any], roles: Mapping[str, list[Example]]) -> A
 
 def _fluent_folder(settings: Mapping[str, Any]) -> Path:
     """The weights that judge fluency: those that write, or the packaged ones where an endpoint writes."""
-    generator = _generator(settings)
+    generator = load(settings.get("generator"))
     return generator_folder(generator.model if isinstance(generator, Local) else DEFAULT_GENERATOR)
 
 
@@ -132,18 +136,21 @@ def _deliver(run: RunFolder, hunt: Hunt, method: Any, figures: Mapping[str, Any]
         **figures, "method": method.key, "attempts": outcomes.total(), "outcomes": dict(outcomes), "finds": len(finds),
         "abstained": outcomes["abstained"] / max(1, outcomes.total()), "curve": hunt.archive.curve(),
         "finds_by_direction": {"misses": unsafe, "false_alarms": len(finds) - unsafe}, "delivered": len(best),
-        "judge_silence": hunt.arena.judge_silence,
+        "judge_silence": hunt.arena.judge_silence, "generator": hunt.meter.figures(), **hunt.figures,
     })  # fmt: skip
     rows = [_draft(find, seeds[find.seed_id], method).to_row() for find in best]
     run.write_rows(rows, schema=None if rows else _schema())
-    hunt.report(1, 1, f"{len(best)} finds. {hunt.arena.judge_silence}".rstrip(". "), {"finds": float(len(finds))})
+    said = [f"{len(best)} finds", hunt.meter.stop, hunt.arena.judge_silence]
+    hunt.report(1, 1, ". ".join(filter(None, said)).rstrip(". "), {"finds": float(len(finds))})
 
 
 def _draft(find: Find, seed: Example, method: Any) -> Draft:
     scores = {"reward": find.reward, "guard": find.guard, "judge": find.judge, "novelty": find.novelty}
+    # The parent of an example is an example, here the seed; the find between the two is known by its digest.
+    settings = asdict(method) | ({"written_from": find.parent} if find.parent else {})
     return Draft(
         text=find.text, label=seed.label, categories=seed.categories, parent_id=seed.id, family=seed.family,
-        origin="adversarial", stage=method.key, settings=asdict(method), prompt=prompts.load(method.version).reference,
+        origin="adversarial", stage=method.key, settings=settings, prompt=prompts.load(method.version).reference,
         model=find.model, language=seed.language, scores=scores,
     )  # fmt: skip
 

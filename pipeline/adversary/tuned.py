@@ -8,12 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from classifier.artifacts import verify
+from classifier.artifacts import digest_file, verify
 from classifier.devices import has_bfloat16
 from classifier.runfolder import Report
 from pipeline.generators import Prompt
 from pipeline.generators.local import Local, newline_tokens, write
 from pipeline.generators.weights import generator_folder
+
+WEIGHTS = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,12 @@ class Tuned:
     adapter: Path
 
     def digest(self) -> str:
-        """Digests of the base weights and of the adapter."""
-        return f"{self.base.digest()}+{verify(self.adapter)[:16]}"
+        """Digests of the base weights and of the adapter's.
+
+        Not of its folder: the adapter's configuration lists layers in an order that differs from process to process.
+        """
+        verify(self.adapter)
+        return f"{self.base.digest()}+{digest_file(self.adapter / WEIGHTS)[:16]}"
 
     def generate(self, prompts: Sequence[Prompt], seed: int, report: Report, /) -> list[str | None]:
         """Complete each prompt up to the end of its line."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from pipeline.generators import Prompt
 from pipeline.records import Example, Label
@@ -29,6 +29,7 @@ class Written:
 
 class Stage(Protocol):
     tries: int  # answers asked for per example; the likest to it is taken
+    rounds: int  # times that these are asked for at most: again only where none was inside the band
     band: tuple[float, float]  # of that likeness (cosine): what is nearer is a copy, what is farther is another subject
 
     def applies(self, example: Example, /) -> bool: ...
@@ -40,10 +41,25 @@ class Stage(Protocol):
     def prompt_reference(self) -> str: ...
 
 
+@runtime_checkable
+class TwoTurns(Protocol):
+    """A stage that asks once more, about an answer; `draft` then gets the second one."""
+
+    def again(self, answer: str, /) -> Prompt | None: ...
+
+
+@runtime_checkable
+class Persists(Protocol):
+    """A stage that asks otherwise where nothing fitted that it was told the first time."""
+
+    def after_failure(self) -> Stage: ...
+
+
 class Rule:
     """A stage that needs no model: a subclass says in `rewrite` what becomes of a text. Label and categories stay."""
 
     tries: ClassVar = 1
+    rounds: ClassVar = 1
     band: ClassVar = (0.0, 1.0)
 
     def applies(self, example: Example) -> bool:

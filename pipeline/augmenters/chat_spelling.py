@@ -25,6 +25,7 @@ class ChatSpelling:
     share: float = 0.6  # of the words that have a short form
     slips: float = 0.08  # of the longer words, two letters swapped
     tries: int = 1
+    rounds: int = 1
     band: ClassVar = (0.5, 1.0)
 
     def applies(self, example: Example) -> bool:

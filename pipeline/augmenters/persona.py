@@ -22,6 +22,7 @@ class Persona:
 
     temperature: float = 0.8  # situations should differ; nothing can be lost by it
     tries: int = 1
+    rounds: int = 2
     band: ClassVar = (0.5, 0.95)
     version: str = "persona.v1"
 

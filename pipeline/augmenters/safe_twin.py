@@ -18,6 +18,7 @@ class SafeTwin:
 
     temperature: float = 0.5
     tries: int = 3
+    rounds: int = 2
     band: ClassVar = (0.35, 0.85)
     version: str = "safe-twin.v1"
 

@@ -19,6 +19,7 @@ class UnsafeTwin:
     category: str = ""  # key that is proposed for it; a forbidden one is refused
     temperature: float = 0.6
     tries: int = 3
+    rounds: int = 2
     band: ClassVar = (0.35, 0.9)
     version: str = "unsafe-twin.v1"
 

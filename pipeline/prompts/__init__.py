@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,6 +29,11 @@ class PromptFile:
         """The prompt for a text, broken off where the answer begins."""
         done = "".join(f"{self.given}: {given}\n{self.wanted}: {wanted}\n\n" for given, wanted in self.shots)
         return f"{self.instruction}\n\n{done}{self.given}: {one_line(text)}\n{self.wanted}:"
+
+    def reversed(self) -> PromptFile:
+        """The same shots the other way round: what was wanted is given."""
+        shots = tuple((wanted, given) for given, wanted in self.shots)
+        return replace(self, given=self.wanted, wanted=self.given, shots=shots)
 
     @property
     def reference(self) -> str:

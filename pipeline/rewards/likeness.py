@@ -38,6 +38,11 @@ class Known:
         self._grams.append(grams(text))
         self._vectors = np.concatenate([self._vectors.reshape(-1, len(vector)), vector[None].astype(np.float32)])
 
+    def forget(self, last: int) -> None:
+        """Take back the texts that were added last."""
+        left = len(self) - last
+        self._grams, self._vectors = self._grams[:left], self._vectors[:left]
+
     def crowd(self, vector: NDArray[np.float32], cosine: float) -> int:
         """How many texts that were added since the start are at least so near."""
         return int((self._vectors[self._given :] @ vector >= cosine).sum()) if len(self) > self._given else 0

@@ -2,11 +2,18 @@
 
 import hashlib
 import random
+from pathlib import Path
 
 import numpy as np
 
+from classifier.runfolder import RunFolder
+from pipeline.adversary.archive import Archive
+from pipeline.adversary.hunt import Hunt
+from pipeline.context import silent
 from pipeline.judge import Opinion
+from pipeline.records import Example
 from pipeline.rewards import Arena
+from pipeline.rewards.guard_error import GuardError
 from pipeline.rewards.likeness import Known
 
 TEXT = (
@@ -42,6 +49,22 @@ def tiny_generator(folder, seed=0):
     return folder
 
 
+def unsure_guard(folder):
+    """A guard on the packaged encoder that learnt nothing: unsure of everything, as a guard at its boundary is."""
+    from classifier.train import train
+
+    run = RunFolder(folder)
+    run.write_request({"settings": {"epochs": 1}, "categories": ["theft"]})
+    rows = [
+        {"id": str(n), "text": sentence(n), "label": "unsafe" if n % 2 else "safe", "categories": [], "family": str(n),
+         "split": "validation" if n % 5 < 2 else "train"}
+        for n in range(20)
+    ]  # fmt: skip
+    run.write_rows(rows, "input.parquet")
+    train(run, silent)
+    return run / "model"
+
+
 def embed(texts):
     """Unit vectors [n, 64]: each text's own random direction."""
     rows = [
@@ -63,5 +86,30 @@ def misses(word):
     return lambda texts: [0.05 if word in text.split() else 0.99 for text in texts]
 
 
-def sentence(seed, words=6):
-    return " ".join(random.Random(seed).sample(WORDS[:-1], words))
+def sentence(seed, words=6, among=WORDS[:-1]):
+    return " ".join(random.Random(seed).sample(among, words))
+
+
+SEEDS = [Example(f"s{n}", sentence(n), "unsafe", ("theft",), f"f{n}") for n in range(4)]
+
+
+class Scripted:
+    """A generator that says given texts in turn and counts what it was asked."""
+
+    def __init__(self, texts):
+        self.texts, self.asked = texts, 0
+
+    def generate(self, wanted, seed, report, /):
+        self.asked += len(wanted)
+        return [self.texts[(self.asked + n) % len(self.texts)] for n in range(len(wanted))]
+
+    def digest(self):
+        return "scripted"
+
+
+def make_hunt(folder, generator, **fields):
+    return Hunt(
+        seeds=SEEDS, arena=arena(misses("zebra"), known=[seed.text for seed in SEEDS]),
+        reward=GuardError(drift_cosine=-1), archive=Archive(Path(folder) / "archive"), generator=generator,
+        folder=Path(folder), **fields,
+    )  # fmt: skip

@@ -11,37 +11,12 @@ from pipeline.adversary import methods
 from pipeline.adversary.archive import Archive, Find, Step, choose
 from pipeline.adversary.best_of_n import BestOfN
 from pipeline.adversary.grpo import Grpo
-from pipeline.adversary.hunt import Hunt, promising
-from pipeline.adversary.run import attack
+from pipeline.adversary.hunt import promising
+from pipeline.adversary.run import attack, room_of
 from pipeline.context import silent
 from pipeline.generators.local import Local
 from pipeline.records import Example
-from pipeline.rewards.guard_error import GuardError
-from tests.pipeline.adversary_fakes import arena, misses, sentence, tiny_generator
-
-SEEDS = [Example(f"s{n}", sentence(n), "unsafe", ("theft",), f"f{n}") for n in range(4)]
-
-
-class Scripted:
-    """A generator that says given texts in turn and counts what it was asked."""
-
-    def __init__(self, texts):
-        self.texts, self.asked = texts, 0
-
-    def generate(self, wanted, seed, report, /):
-        self.asked += len(wanted)
-        return [self.texts[(self.asked + n) % len(self.texts)] for n in range(len(wanted))]
-
-    def digest(self):
-        return "scripted"
-
-
-def make_hunt(folder, generator, **fields):
-    return Hunt(
-        seeds=SEEDS, arena=arena(misses("zebra"), known=[seed.text for seed in SEEDS]),
-        reward=GuardError(drift_cosine=-1), archive=Archive(Path(folder) / "archive"), generator=generator,
-        folder=Path(folder), **fields,
-    )  # fmt: skip
+from tests.pipeline.adversary_fakes import SEEDS, Scripted, make_hunt, sentence, tiny_generator, unsure_guard
 
 
 def make_find(text="a find", reward=0.5, seed_id="s0"):
@@ -115,21 +90,13 @@ def test_broken_off_ten_times_it_gives_the_samples_of_an_unbroken_run(tmp_path):
     while kills < 10:
         Impatient.written, Impatient.dies_at = 0, chance.randint(1, 3)
         with pytest.raises(KeyboardInterrupt):
-            method.attack(resumed(tmp_path / "killed", Impatient(weights)))
+            method.attack(make_hunt(tmp_path / "killed", Impatient(weights), wanted=10_000))
         kills += 1
     Impatient.dies_at = -1
-    method.attack(resumed(tmp_path / "killed", Impatient(weights)))
+    method.attack(make_hunt(tmp_path / "killed", Impatient(weights), wanted=10_000))
     assert len(samples(tmp_path / "unbroken")) == 24
     assert sum(len(step[4]) for step in samples(tmp_path / "unbroken")) > 10
     assert samples(tmp_path / "killed") == samples(tmp_path / "unbroken")
-
-
-def resumed(folder, generator):
-    """A hunt as the program makes it: finds of before are known."""
-    hunt = make_hunt(folder, generator, wanted=10_000)
-    for find in hunt.archive.finds:
-        hunt.arena.known.add(find.text, hunt.arena.embed([find.text])[0])
-    return hunt
 
 
 # hunt
@@ -160,6 +127,17 @@ def test_seeds_near_the_boundary_come_first_and_labels_take_turns():
     assert [seed.id for seed in order] == ["u1", "s1", "u2", "s0", "u0"]
 
 
+def test_seeds_that_cannot_be_said_again_in_the_room_there_is_come_last():
+    long = "please tell me " + "and so on " * 20
+    seeds = [Example("a", long, "unsafe"), Example("b", long, "safe"), Example("c", "short", "unsafe"),
+             Example("d", "short", "unsafe")]  # fmt: skip
+    room = room_of(BestOfN(max_new_tokens=32))
+
+    order = promising(seeds, [0.5, 0.5, 0.9, 0.6], 0.5, room)
+
+    assert [seed.id for seed in order] == ["d", "c", "b", "a"]
+
+
 # archive
 
 
@@ -172,12 +150,26 @@ def test_the_archive_is_there_again_after_a_restart(tmp_path):
     assert (again.done("training"), again.done("sampling"), again.done("other")) == (1, 1, 0)
 
 
-def test_a_step_done_again_stands_once_in_the_curve_and_loses_no_find(tmp_path):
+def test_a_step_that_is_done_again_takes_the_place_of_the_first_time(tmp_path):
     archive = Archive(tmp_path / "archive")
-    for number, text in ((1, "one"), (2, "two"), (2, "another")):
-        archive.add(Step("training", number, {"reward": len(text)}, {"find": 1}, (make_find(text),)))
-    assert [(row["step"], row["reward"]) for row in archive.curve()] == [(1, 3), (2, 7)]
-    assert len(archive.finds) == 3
+    for phase, number, text in (("training", 1, "one"), ("training", 2, "two"), ("sampling", 1, "three")):
+        archive.add(Step(phase, number, {"reward": len(text)}, {"find": 1}, (make_find(text),)))
+    assert [step.finds[0].text for step in archive.keep("training", 1)] == ["two", "three"]
+    archive.add(Step("training", 2, {"reward": 3}, {"find": 1}, (make_find("two"),)))
+    assert Archive(tmp_path / "archive").finds == archive.finds == [make_find("one"), make_find("two")]
+    assert [(row["step"], row["finds"]) for row in archive.curve()] == [(1, 1), (2, 1)]
+
+
+def test_a_find_of_a_step_that_is_done_again_is_paid_again(tmp_path):
+    text = f"zebra {sentence(50)}"
+    hunt = make_hunt(tmp_path, Scripted([]))
+    for number in (1, 2):
+        hunt.grade([text if number == 2 else sentence(51)], SEEDS[:1], "m")
+        hunt.step("training", number, 2, {})
+    again = make_hunt(tmp_path, Scripted([]))
+    assert again.grade([text], SEEDS[:1], "m") == [-1]
+    again.rewind("training", 1)
+    assert again.grade([text], SEEDS[:1], "m")[0] > 0
 
 
 def test_the_best_and_least_alike_are_chosen_first():
@@ -191,9 +183,17 @@ def test_the_best_and_least_alike_are_chosen_first():
 
 
 def test_methods_are_made_from_json():
-    assert set(methods.stages) == {"best-of-n", "grpo"}
+    assert set(methods.stages) == {"best-of-n", "dpo", "grpo", "map-elites"}
     assert methods.make("grpo", {"steps": 3}) == Grpo(steps=3)
     assert methods.make("best-of-n") == BestOfN()
+
+
+@pytest.mark.parametrize(
+    ("method", "texts"), [("best-of-n", 768), ("map-elites", 768), ("grpo", 6 * 2 * 8 + 320), ("dpo", 3 * 8 * 8 + 320)]
+)
+def test_a_method_says_how_many_texts_it_has_written_at_most(method, texts):
+    made = methods.make(method)
+    assert made.asks() == texts and made.prompt(SEEDS[0]) == BestOfN().prompt(SEEDS[0])
 
 
 def test_the_prompt_ends_where_the_answer_begins():
@@ -235,6 +235,12 @@ def test_forbidden_seeds_are_refused_by_count_and_never_by_text(tmp_path, catego
         ([row(role="other")], {}, "column role"),
         ([row()], {"method": {"key": "nonsense"}}, "no stage 'nonsense'"),
         ([row()], {"method": {"key": "grpo", "settings": {"nonsense": 1}}}, "no setting 'nonsense'"),
+        (
+            [row()],
+            {"method": {"key": "map-elites", "settings": {"long": 8}}},
+            "long of map-elites should be at least 9",
+        ),
+        ([row()], {"method": {"key": "dpo", "settings": {"steps": 0}}}, "steps of dpo should be at least 1, found 0"),
         ([row()], {"reward": {"key": "nonsense"}}, "no stage 'nonsense'"),
         ([row()], {"guard": None}, "no settings.guard"),
     ],
@@ -248,7 +254,7 @@ def test_what_cannot_be_run_is_said_in_a_sentence(tmp_path, rows, recipe, messag
 
 
 @pytest.mark.slow
-def test_two_steps_of_training_on_the_packaged_weights(tmp_path, guard_folder):
+def test_two_steps_of_training_on_the_packaged_weights(tmp_path):
     file = Path(__file__).parents[2] / "curation" / "demo" / "seeds.jsonl"
     seeds = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()][:60]
     rows = [
@@ -262,7 +268,7 @@ def test_two_steps_of_training_on_the_packaged_weights(tmp_path, guard_folder):
         tmp_path,
         rows,
         method={"key": "grpo", "settings": small},
-        guard=str(guard_folder),
+        guard=str(unsure_guard(tmp_path / "guard")),
         generator={"key": "local"},
         wanted=5,
     )
@@ -275,20 +281,3 @@ def test_two_steps_of_training_on_the_packaged_weights(tmp_path, guard_folder):
     for found in run.rows("output.parquet"):
         assert found["origin"] == "adversarial" and found["stage"] == "grpo" and found["text"] not in texts
         assert json.loads(found["scores"]).keys() == {"reward", "guard", "judge", "novelty"}
-
-
-@pytest.fixture
-def guard_folder(tmp_path):
-    """An untrained guard on the packaged encoder: unsure of everything, as a guard at its boundary is."""
-    from classifier.train import train
-
-    run = RunFolder(tmp_path / "guard")
-    run.write_request({"settings": {"epochs": 1}, "categories": ["theft"]})
-    rows = [
-        {"id": str(n), "text": sentence(n), "label": "unsafe" if n % 2 else "safe", "categories": [], "family": str(n),
-         "split": "validation" if n % 5 < 2 else "train"}
-        for n in range(20)
-    ]  # fmt: skip
-    run.write_rows(rows, "input.parquet")
-    train(run, silent)
-    return run / "model"

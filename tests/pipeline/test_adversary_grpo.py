@@ -11,8 +11,9 @@ import pytest
 from classifier.runfolder import ProgramError
 from pipeline.adversary import checkpoints
 from pipeline.adversary.archive import Archive
-from pipeline.adversary.grpo import Grpo, figures
+from pipeline.adversary.grpo import NAMES, Grpo
 from pipeline.adversary.hunt import Hunt
+from pipeline.adversary.training import figures
 from pipeline.generators.local import Local
 from pipeline.records import Example
 from pipeline.rewards.guard_error import GuardError
@@ -29,12 +30,25 @@ def weights(tmp_path_factory):
     return tiny_generator(tmp_path_factory.mktemp("weights"), seed=3)
 
 
-def make_hunt(folder, weights, guard=None, **fields):
-    return Hunt(
+def make_hunt(folder, weights, guard=None, kind=Hunt, **fields):
+    return kind(
         seeds=SEEDS, arena=arena(guard or misses("zebra"), known=[seed.text for seed in SEEDS]),
         reward=GuardError(drift_cosine=-1), archive=Archive(Path(folder) / "archive"), generator=Local(str(weights)),
         folder=Path(folder), **{"wanted": 10_000, **fields},
     )  # fmt: skip
+
+
+class Noted(Hunt):
+    """Writes down what it is asked to grade: the last line of a step is the one that counts."""
+
+    def grade(self, answers, seeds, model, parents=()):
+        with (self.folder / "asked.jsonl").open("a") as file:
+            file.write(json.dumps([model, [seed.id for seed in seeds], answers]) + "\n")
+        return super().grade(answers, seeds, model, parents)
+
+
+def asked(folder):
+    return {row[0]: row[1:] for row in map(json.loads, (folder / "asked.jsonl").read_text().splitlines())}
 
 
 def rate(steps):
@@ -90,7 +104,7 @@ def test_a_guard_that_gives_no_number_stops_nothing(tmp_path, weights):
 
 def test_divergence_ends_the_training_with_a_remedy():
     with pytest.raises(ProgramError, match="diverged at step 7") as failure:
-        figures({"loss": float("nan"), "grad_norm": 1.0}, 7)
+        figures({"loss": float("nan"), "grad_norm": 1.0}, 7, NAMES)
     assert "learning_rate" in failure.value.remedy
 
 
@@ -139,6 +153,34 @@ def test_a_killed_training_goes_on_from_its_newest_checkpoint(tmp_path, weights)
     assert done == set(range(1, 13))
     assert (tmp_path / "training" / "quarantine").is_dir()
 
+    unbroken = make_hunt(tmp_path / "unbroken", weights, kind=Noted)
+    Grpo(steps=12, save_steps=2, **FAST).attack(unbroken)
+    assert Archive(tmp_path / "archive").steps == unbroken.archive.steps
+    assert asked(tmp_path) == asked(tmp_path / "unbroken")  # seeds and texts of every step, in order
+
 
 if __name__ == "__main__":  # the child of the kill test
-    Grpo(steps=12, save_steps=2, **FAST).attack(make_hunt(sys.argv[1], sys.argv[2]))
+    Grpo(steps=12, save_steps=2, **FAST).attack(make_hunt(sys.argv[1], sys.argv[2], kind=Noted))
+
+
+def test_a_vllm_server_writes_where_the_settings_name_one(tmp_path, weights):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+    hunt = make_hunt(tmp_path, weights)
+
+    here = Grpo(**FAST)._arguments(hunt, tmp_path, tokenizer)
+    there = Grpo(**FAST, vllm="http://127.0.0.1:8001")._arguments(hunt, tmp_path, tokenizer)
+
+    assert not here.use_vllm
+    assert (there.use_vllm, there.vllm_mode, there.vllm_server_base_url) == (True, "server", "http://127.0.0.1:8001")
+    ends = there.generation_kwargs["stop_token_ids"]
+    assert tokenizer.eos_token_id in ends
+    assert all("\n" in tokenizer.decode([end]) for end in ends if end != tokenizer.eos_token_id)
+
+
+def test_without_vllm_installed_a_server_of_it_is_refused_before_anything_is_written(tmp_path, weights):
+    with pytest.raises(ProgramError, match="vllm is not installed"):
+        Grpo(**FAST, vllm="http://127.0.0.1:8001").attack(make_hunt(tmp_path, weights))
+
+    assert not (tmp_path / "training").exists()

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pipeline.chat import Connection
 from pipeline.context import Context
 from pipeline.filters import filters
 from pipeline.records import Example, Finding
@@ -23,7 +25,9 @@ def look(key: str, texts: list[str], known: list[str] = (), **settings: Any) -> 
 def test_every_filter_speaks_of_every_candidate_and_explains_each_no() -> None:
     texts = ["hello my good friend", "ok", "hello my good friend", "Sure, here is: x", "guten Tag wie geht es"]
     vectors = {str(n): np.eye(8, dtype=np.float32)[n] for n in range(5)}
-    for key in filters.stages:
+    for key in (
+        key for key, stage in filters.stages.items() if not (issubclass(stage, Connection) or key == "fluency")
+    ):
         found = list(filters.make(key)([example(n, text) for n, text in enumerate(texts)], Context(embeddings=vectors)))
         assert [finding.example_id for finding in found] == list("01234"), key
         assert all(finding.reason for finding in found if not finding.keep), key
@@ -83,6 +87,17 @@ def test_length_has_two_ends(text: str, keep: bool) -> None:
     assert look("length", [text])[0].keep is keep
 
 
+def test_what_is_no_longer_than_its_parent_is_not_too_long() -> None:
+    parent = "word " * 150
+    stage, context = filters.make("length"), Context(known=[])
+
+    (rewrite,) = stage([replace(example(1, "word " * 140), parent_text=parent)], context)
+    (swollen,) = stage([replace(example(2, "word " * 160), parent_text=parent)], context)
+
+    assert (rewrite.keep, swollen.keep) == (True, False)
+    assert swollen.reason == "160 words, expected 3 to 150"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -120,3 +135,70 @@ def test_personal_data_is_dropped_and_named_by_kind_only(text: str, reason: str)
     (finding,) = look("personal-data", [text])
 
     assert (finding.reason, finding.keep) == (reason, not reason)
+
+
+def unit(*rows: tuple[float, ...]) -> dict[str, Any]:
+    """Unit vectors by the ids of the first examples."""
+    vectors = np.array(rows, np.float32)
+    return dict(zip(map(str, range(len(rows))), vectors / np.linalg.norm(vectors, axis=1, keepdims=True), strict=True))
+
+
+def test_what_says_the_same_as_one_kept_before_is_dropped_whatever_its_words() -> None:
+    vectors = unit((1, 0, 0), (0, 1, 0), (1, 0.05, 0), (0.7, 0.7, 0), (0, 0, 1)) | {"100": np.array([0, 0, 1.0])}
+    candidates = [example(n, f"text number {n}") for n in range(6)]
+    context = Context(known=[example(100, "known"), example(101, "without a vector")], embeddings=vectors)
+
+    found = list(filters.make("near-meaning")(candidates, context))
+
+    assert [finding.keep for finding in found] == [True, True, False, True, False, True]
+    assert "no embedding" in found[5].reason
+
+
+def test_the_index_of_meanings_finds_nearly_all_copies_among_many() -> None:
+    chance = np.random.default_rng(0)
+    vectors = chance.normal(size=(4000, 32)).astype(np.float32)
+    vectors[3000:] = vectors[:1000] + 0.02 * chance.normal(size=(1000, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    candidates = [example(n, f"text {n}") for n in range(4000)]
+
+    found = list(
+        filters.make("near-meaning")(candidates, Context(embeddings={str(n): v for n, v in enumerate(vectors)}))
+    )
+
+    assert sum(not finding.keep for finding in found[3000:]) >= 990
+    assert all(finding.keep for finding in found[:3000])
+
+
+def test_a_quota_keeps_the_most_different_ones_of_each_category() -> None:
+    vectors = unit((1, 0, 0), (1, 0.1, 0), (0, 1, 0), (0, 0, 1), (1, 0.2, 0))
+    candidates = [example(n, f"text {n}", label="unsafe", categories=("theft",)) for n in range(4)]
+    candidates += [example(4, "text 4")]
+
+    found = list(filters.make("quota", {"most": 3})(candidates, Context(embeddings=vectors, dropped=set())))
+
+    assert [finding.keep for finding in found] in ([False, True, True, True, True], [True, False, True, True, True])
+    assert "3 of theft are enough" in next(finding.reason for finding in found if not finding.keep)
+
+
+def test_what_another_filter_dropped_takes_no_place_of_a_quota() -> None:
+    vectors = unit((1, 0), (0, 1))
+    candidates = [example(n, f"text {n}") for n in range(2)]
+    (_, second) = filters.make("quota", {"most": 1})(candidates, Context(embeddings=vectors, dropped={"0"}))
+    assert second.keep
+
+
+def test_a_quota_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 or more, found 0"):
+        filters.make("quota", {"most": 0})
+
+
+@pytest.mark.slow
+def test_words_in_no_order_are_less_fluent_than_what_is_there() -> None:
+    known = [
+        f"How do I {what} before my guests arrive?" for what in ("bake a cake", "water the plants", "mop the floor")
+    ]
+    found = look(
+        "fluency", ["What do I cook when my guests arrive?", "Guests the the arrive moon of my plants do"], known
+    )
+    assert [finding.keep for finding in found] == [True, False]
+    assert "reads oddly" in found[1].reason

@@ -387,3 +387,32 @@ def test_a_broken_array_says_where_it_broke(content: bytes, says: str) -> None:
 
 def test_lines_that_are_named_json_are_lines() -> None:
     assert len(list(importers.make("json")(io.BytesIO(files.as_lines(ROWS)), None))) == 3
+
+
+@pytest.mark.parametrize(
+    ("columns", "label", "meant"),
+    [
+        ({"target": ("1", "0")}, "target", {"1": "unsafe", "0": "safe"}),
+        ({"y": ("1", "0")}, "y", {"1": "unsafe", "0": "safe"}),
+        ({"isHarmful": ("true", "false")}, "isHarmful", {"true": "unsafe", "false": "safe"}),
+        ({"Is-Toxic": ("yes", "no")}, "Is-Toxic", {"yes": "unsafe", "no": "safe"}),
+        ({"Class": ("toxic", "benign")}, "Class", {"toxic": "unsafe", "benign": "safe"}),
+        ({"label": ("news", "chat"), "toxic": ("1", "0")}, "toxic", {"1": "unsafe", "0": "safe"}),
+        ({"label": ("news", "chat"), "outcome": ("unsafe", "safe")}, "outcome", {"unsafe": "unsafe", "safe": "safe"}),
+        ({"outcome": ("1", "0")}, "outcome", {"1": "unsafe", "0": "safe"}),
+        ({"label": ("news", "chat"), "edited": ("1", "0")}, "label", {}),
+        ({"outcome": ("3", "4")}, "", {}),
+    ],
+)
+def test_the_column_of_the_label_is_the_one_whose_name_and_values_say_so(
+    columns: dict[str, tuple[str, str]], label: str, meant: dict[str, str]
+) -> None:
+    rows = [
+        {"text": f"how do i water plant {n}", **{name: values[n % 2] for name, values in columns.items()}}
+        for n in range(6)
+    ]
+    content = "\n".join(json.dumps(row) for row in rows).encode()
+
+    found = guess.guess(seen("jsonl", content), TAXONOMY)
+
+    assert (found.label, dict(found.labels)) == (label, meant)

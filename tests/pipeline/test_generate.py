@@ -25,6 +25,7 @@ from pipeline.records import Example
 from pipeline.registry import Registry, UnknownStage
 
 ASKED: list[str] = []
+WARMTH: list[float] = []
 
 
 @generators.register("parrot")
@@ -45,6 +46,7 @@ class Parrot:
 @pytest.fixture(autouse=True)
 def nothing_asked() -> None:
     ASKED.clear()
+    WARMTH.clear()
 
 
 def seed(number: int, text: str = "", **fields: Any) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def test_drafts_carry_all_that_made_them(tmp_path: Path) -> None:
     (row,) = run.rows("output.parquet")
     assert row["text"] == "What is the way to water a plant?"
     assert (row["parent_id"], row["family"], row["origin"], row["stage"]) == ("1", "f1", "paraphrased", "paraphrase")
-    assert row["prompt"].startswith("paraphrase.v1@")
+    assert row["prompt"].startswith("paraphrase.v2@")
     assert row["model"] == "parrot"
     assert json.loads(row["settings"])["temperature"] == 0.6
 
@@ -99,6 +101,65 @@ def test_what_abstains_is_counted_and_never_stored(tmp_path: Path) -> None:
 def test_a_generator_that_says_nothing_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ProgramError, match="nothing that could be used"):
         generate(run_on(tmp_path, [seed(1)], augmenters=[], paraphrasers=[{"key": "paraphrase"}]), silent)
+
+
+@generators.register("interpreter")
+@dataclass(frozen=True)
+class Interpreter:
+    """Translates between two languages of a word each, and remembers what it was asked."""
+
+    german: str = "wie gieße ich meine Pflanzen"
+    english: str = "what is the way to water plants"
+
+    def digest(self) -> str:
+        return "interpreter"
+
+    def generate(self, prompts: Sequence[Prompt], seed: int, report: Report, /) -> list[str | None]:
+        ASKED.extend(prompt.text for prompt in prompts)
+        texts = [self.german if prompt.text.endswith("German:") else self.english for prompt in prompts]
+        return [text or None for text in texts]
+
+
+def test_a_round_trip_goes_into_the_language_and_back(tmp_path: Path) -> None:
+    trip = [{"key": "round-trip"}]
+
+    generate(
+        run := run_on(tmp_path, [seed(1)], augmenters=[], paraphrasers=trip, generator={"key": "interpreter"}), silent
+    )
+
+    there, back = ASKED
+    assert there.endswith("English: how do i water plant number 1\nGerman:")
+    assert back.endswith("German: wie gieße ich meine Pflanzen\nEnglish:")
+    (row,) = run.rows("output.parquet")
+    assert (row["text"], row["origin"], row["stage"]) == (Interpreter.english, "paraphrased", "round-trip")
+    assert row["prompt"].startswith("english-german.v1@")
+
+
+@pytest.mark.parametrize("answer", ["", "I'm sorry, but I can't help with that."])
+def test_a_round_trip_that_does_not_arrive_is_not_sent_back(tmp_path: Path, answer: str) -> None:
+    mute = {"key": "interpreter", "settings": {"german": answer}}
+    run = run_on(tmp_path, [seed(1), seed(2)], paraphrasers=[{"key": "round-trip"}], generator=mute)
+
+    generate(run, silent)
+
+    assert len(ASKED) == 2
+    assert run.metrics()["stages"]["round-trip"] == {"asked": 2, "made": 0, "abstained": 2}
+
+
+def test_a_round_trip_starts_from_english_only() -> None:
+    stage = paraphrasers.make("round-trip")
+
+    assert stage.applies(Example("1", "how do i water plants", "safe"))
+    assert not stage.applies(Example("1", "wie gieße ich Pflanzen", "safe", language="de"))
+
+
+@pytest.mark.parametrize("version", ["english-german.v1", "english-french.v1"])
+def test_a_translation_prompt_reads_both_ways(version: str) -> None:
+    there = prompts.load(version)
+
+    assert there.reversed().reversed() == there
+    assert there.reversed().render("x").endswith("x\nEnglish:")
+    assert there.reversed().shots[0] == there.shots[0][::-1]
 
 
 def test_the_same_request_gives_the_same_drafts(tmp_path: Path) -> None:
@@ -193,7 +254,7 @@ def test_cleaning_leaves_one_message_or_nothing(answer: str, message: str | None
 def test_an_unknown_stage_and_an_unknown_setting_say_what_there_is() -> None:
     with pytest.raises(UnknownStage, match="no stage 'telepathy'; there are: chat-spelling, entity-swap"):
         augmenters.make("telepathy")
-    with pytest.raises(UnknownStage, match="no setting 'volume'; it has: temperature"):
+    with pytest.raises(UnknownStage, match="no setting 'volume'; it has: passages, rounds, temperature"):
         paraphrasers.make("paraphrase", {"volume": 3})
 
 
@@ -250,3 +311,106 @@ def test_the_packaged_model_writes_usable_drafts(tmp_path: Path) -> None:
     made = run.rows("output.parquet")
     assert len(made) >= 3
     assert all(row["text"] and "\n" not in row["text"] for row in made)
+
+
+@generators.register("stammerer")
+@dataclass(frozen=True)
+class Stammerer:
+    """Speak of something else until it was asked often enough."""
+
+    says: str = ""
+    after: int = 2
+    first: str = "The moon is bright tonight"
+
+    def digest(self) -> str:
+        return "stammerer"
+
+    def generate(self, prompts: Sequence[Prompt], seed: int, report: Report, /) -> list[str | None]:
+        ASKED.append(f"{len(prompts)} prompts")
+        WARMTH.append(prompts[0].temperature)
+        return [self.says if len(ASKED) > self.after else self.first for _ in prompts]
+
+
+@pytest.mark.parametrize(("rounds", "asked", "moon"), [(1, 1, True), (3, 2, False)])
+def test_a_wish_that_nothing_fits_is_asked_again_and_others_are_not(
+    rounds: int, asked: int, moon: bool, tmp_path: Path
+) -> None:
+    rows = [seed(1, "how do i water the plants"), seed(2, "is the moon bright this evening")]
+    said = {"key": "stammerer", "settings": {"says": "how can i water plants", "after": 1}}
+    stage = {"key": "paraphrase", "settings": {"rounds": rounds, "tries": 2}}
+    run = run_on(tmp_path, rows, augmenters=[], paraphrasers=[stage], generator=said)
+
+    generate(run, silent)
+
+    rounds_asked = ["4 prompts", "2 prompts"]  # the second one is for the plants alone
+    assert rounds_asked[:asked] == ASKED
+    first, second = run.rows("output.parquet")
+    assert (first["text"] == "The moon is bright tonight") is moon
+    assert second["text"] == "The moon is bright tonight"
+
+
+def test_a_model_that_loops_is_asked_again_and_writes_cooler(tmp_path: Path) -> None:
+    loop = "how do i water the plants the plants the plants the plants the plants the plants"
+    said = {"key": "stammerer", "settings": {"says": "how can i water plants", "after": 1, "first": loop}}
+    rows = [seed(1, "how do i water the plants")]
+    run = run_on(tmp_path, rows, augmenters=[], paraphrasers=[{"key": "paraphrase"}], generator=said)
+
+    generate(run, silent)
+
+    assert [row["text"] for row in run.rows("output.parquet")] == ["how can i water plants"]
+    assert [0.6, pytest.approx(0.42)] == WARMTH
+
+
+def test_what_cannot_be_said_again_as_a_whole_is_asked_for_by_a_passage(tmp_path: Path) -> None:
+    text = "how do i water the plants in the hall? they look rather sad to me"
+    said = {"key": "stammerer", "settings": {"says": "to my eyes they seem unhappy", "after": 1}}
+    run = run_on(tmp_path, [seed(1, text)], augmenters=[], paraphrasers=[{"key": "paraphrase"}], generator=said)
+
+    generate(run, silent)
+
+    [row] = run.rows("output.parquet")
+    assert row["text"] in {
+        "how do i water the plants in the hall? to my eyes they seem unhappy",
+        "to my eyes they seem unhappy they look rather sad to me",
+    }
+
+
+@generators.register("falters")
+@dataclass(frozen=True)
+class Falters:
+    """Answer once, then fail as an endpoint does that answers none of its prompts."""
+
+    def digest(self) -> str:
+        return "falters"
+
+    def generate(self, prompts: Sequence[Prompt], seed: int, report: Report, /) -> list[str | None]:
+        if ASKED:
+            raise ProgramError("The endpoint answered none of 1 prompts.")
+        ASKED.append("once")
+        return ["The moon is bright tonight" for _ in prompts]
+
+
+def test_a_failure_when_asked_again_loses_nothing_of_the_first_answers(tmp_path: Path) -> None:
+    rows = [seed(1, "is the moon bright this evening"), seed(2, "how do i water the plants")]
+    run = run_on(tmp_path, rows, augmenters=[], paraphrasers=[{"key": "paraphrase"}], generator={"key": "falters"})
+    generate(run, silent)
+    assert len(run.rows("output.parquet")) == 2
+
+
+LONG = " ".join(f"This is sentence number {n}, and it is about the plants of room {n}." for n in range(12))
+
+
+def test_of_a_long_text_a_passage_of_whole_sentences_is_rewritten_and_the_rest_stays() -> None:
+    stage, example = paraphrasers.make("paraphrase"), Example("1", LONG, "safe")
+    draft = stage.draft(example, "It is all about the plants in other rooms.", random.Random(3))
+    kept = draft.text.split("It is all about the plants in other rooms.")
+
+    assert stage.applies(example)
+    assert LONG.startswith(kept[0]) and LONG.endswith(kept[1]), "what stands around the passage is untouched"
+    assert LONG[len(kept[0]) : len(LONG) - len(kept[1])] in stage.prompt(example, random.Random(3)).text
+    assert {part.strip()[-1:] for part in kept} <= {"", "."}, "no sentence is cut"
+
+
+@pytest.mark.parametrize("text", [LONG * 3, "x" * 400, "plants " * 60])
+def test_a_text_without_a_passage_of_its_own_is_left_alone(text: str) -> None:
+    assert not paraphrasers.make("paraphrase").applies(Example("1", text, "safe"))
