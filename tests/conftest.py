@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 VAR = Path(tempfile.mkdtemp(prefix="whetstone-test-"))
 VAR.chmod(0o755)
@@ -34,9 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     from curation import services
 
     _services.enter_context(services.held(VAR))
-    from django.conf import settings
+    from django.conf import settings as site
 
-    assert settings.VAR_DIR == VAR
+    assert site.VAR_DIR == VAR
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -4,7 +4,15 @@ from curation.models.adjudication import Adjudication
 from curation.models.audit import AuditEntry, Move
 from curation.models.example import Example, Finding
 from curation.models.gold import ExamAttempt, GoldQuestion, Standing
-from curation.models.guard import Evaluation, EvaluationSet, FrozenRows, Guard, PromotionRules, RowScores
+from curation.models.guard import (
+    Evaluation,
+    EvaluationSet,
+    FrozenRows,
+    Guard,
+    PeerEvaluation,
+    PromotionRules,
+    RowScores,
+)
 from curation.models.imported import Import, Provenance, SavedView, Vector
 from curation.models.invitation import Invitation
 from curation.models.job import Job
@@ -51,6 +59,7 @@ __all__ = [
     "Membership",
     "Move",
     "OptOut",
+    "PeerEvaluation",
     "PersonalToken",
     "Plan",
     "Policy",

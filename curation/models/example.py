@@ -287,6 +287,10 @@ class Example(Stateful):
                 raise IllegalMove(f"{self} is no longer {self.state}")
         self.state, self.label, self.categories = new, label, list(categories)
 
+    def proposes(self, label: str, categories: Sequence[str]) -> bool:
+        """Whether this answer is what was proposed, in whatever order."""
+        return (label, set(categories)) == (self.proposed_label, set(self.proposed_categories))
+
     def needed(self, rules: ReviewRules) -> int:
         """How many people's verdicts decide it."""
         return self.overlap or rules.overlap

@@ -154,6 +154,34 @@ class RowScores(models.Model):
         return f"scores of {self.evaluation}"
 
 
+class PeerEvaluation(models.Model):
+    """Somebody else's guard on one frozen set: comparable with what stands on the same set, whose digest is its rows'.
+
+    The spec is as `classifier.peers` reads it. It may name a folder or an address, never a secret.
+    """
+
+    evaluation_set = models.ForeignKey(EvaluationSet, on_delete=models.PROTECT, related_name="peers")
+    name = models.CharField(max_length=120)
+    spec = models.CharField(max_length=500)
+    metrics = models.JSONField(help_text="as of an evaluation, seconds among them")
+    measured_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    measured_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["evaluation_set", "spec"], name="peer_measured_once")]
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.evaluation_set}"
+
+    @property
+    def asked(self) -> str:
+        """How it is asked, without where it is: paths and addresses are the operator's."""
+        kind, _, rest = self.spec.partition(":")
+        ways = {"generative": "language model, {}", "chat": "chat endpoint, {}", "moderation": "moderation endpoint"}
+        return ways.get(kind, "classifier").format(rest.partition(":")[0])
+
+
 SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
 

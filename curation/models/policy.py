@@ -48,6 +48,11 @@ class PolicyVersion(models.Model):
         """Category keys in the policy's order: the order of a guard's outputs."""
         return list(self.categories.values_list("key", flat=True))
 
+    def in_short(self) -> str:
+        """What the policy calls harm, in a few lines: for a judge that is asked by prompt."""
+        names = ", ".join(category.name for category in self.taxonomy)
+        return " ".join(filter(None, [self.policy.description.strip(), f"Harm is: {names}." if names else ""]))
+
     def forbidden_keys(self) -> list[str]:
         """Categories for which no text may ever be made by a machine."""
         return list(self.categories.filter(generation_allowed=False).values_list("key", flat=True))
