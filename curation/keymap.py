@@ -38,6 +38,7 @@ ACTS = (
     Act("reject", "r", "decide", _("Reject: should not be in the dataset")),
     Act("reject-because", "w", "decide", _("Reject and say why")),
     Act("relabel", "l", "decide", _("Relabel with several categories")),
+    Act("pick", "g", "decide", _("Choose a category by name, also one after the ninth")),
     Act("skip", "k", "decide", _("Skip: not for me")),
     Act("escalate", "t", "decide", _("Hand to an adjudicator")),
     Act("undo", "u", "decide", _("Take the last decision back")),
@@ -68,8 +69,9 @@ class BadKeymap(ValueError):
 
 
 def keys(chosen: Mapping[str, str]) -> dict[str, str]:
-    """The key of every act: what was chosen, else ours; nothing where somebody took a key away."""
-    return {act.name: chosen.get(act.name, act.key) for act in ACTS}
+    """The key of every act: what was chosen, else ours; nothing where that was taken away or given to another."""
+    taken = set(chosen.values())
+    return {act.name: chosen.get(act.name, "" if act.key in taken else act.key) for act in ACTS}
 
 
 def check(chosen: Mapping[str, str]) -> dict[str, str]:
@@ -84,7 +86,7 @@ def check(chosen: Mapping[str, str]) -> dict[str, str]:
         _check_key(name, key)
     small = {name: key.lower() for name, key in chosen.items()}
     taken: dict[str, str] = {}
-    for name, key in keys(small).items():
+    for name, key in ({act.name: act.key for act in ACTS} | small).items():
         if key and key in taken:
             raise BadKeymap(name, gettext("The key %(key)s is taken twice. Choose another.") % {"key": key.upper()})
         taken[key] = name

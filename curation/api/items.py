@@ -17,7 +17,7 @@ from curation.operations import pool, priority
 
 MANY = 100  # waiting examples; counting further tells nobody more
 ITEMS = """
-SELECT l.id, greatest(0, extract(epoch FROM l.expires_at - statement_timestamp()))::int,
+SELECT l.id, greatest(0, extract(epoch FROM l.expires_at - statement_timestamp()))::int, l.held,
     e.id, e.version, e.text, e.language, e.origin, e.stage, e.prompt, e.proposed_label, e.proposed_categories,
     e.priority_reason, e.scores->'guard', e.scores->'masks',
     p.id, p.text, CASE WHEN p.label = '' THEN p.proposed_label ELSE p.label END,
@@ -29,7 +29,7 @@ FROM curation_lease l JOIN curation_example e ON e.id = l.example_id LEFT JOIN c
 WHERE l.id = ANY(%s)
 """
 FIELDS = (
-    "lease", "expires_in", "example", "version", "text", "language", "origin", "stage", "recipe", "label",
+    "lease", "expires_in", "held", "example", "version", "text", "language", "origin", "stage", "recipe", "label",
     "categories", "priority_reason", "guard", "masks", "parent", "parent_text", "parent_label", "flagged", "comments",
     "findings",
 )  # fmt: skip

@@ -101,6 +101,7 @@ class Item(Schema):
 
     lease: int
     expires_in: int
+    held: bool = Field(description="put aside for hours")
     example: int
     version: int
     text: str

@@ -91,7 +91,13 @@ class RoundForm(forms.Form):
         help_text="what a machine decides stays marked as such",
     )
     adversary = forms.ChoiceField(
-        choices=[("grpo", "GRPO: learns against the guard"), ("best-of-n", "Best of n: no training"), ("", "None")],
+        choices=[
+            ("grpo", "GRPO: learns against the guard"),
+            ("dpo", "DPO: learns from pairs of its own texts"),
+            ("best-of-n", "Best of n: no training"),
+            ("map-elites", "MAP-Elites: cell by cell, no training"),
+            ("", "None"),
+        ],
         required=False,
         initial="grpo",
         help_text="looks for what the new guard gets wrong",

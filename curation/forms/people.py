@@ -25,7 +25,7 @@ class InvitationForm(forms.Form):
     )  # fmt: skip
     role = forms.ChoiceField(label="As", widget=forms.Select(attrs={"class": "form-select"}))
     days = forms.IntegerField(
-        label="Good for days", min_value=1, max_value=invitations.MOST_DAYS, initial=invitations.DAYS,
+        label="Good for, in days", min_value=1, max_value=invitations.MOST_DAYS, initial=invitations.DAYS,
         widget=forms.NumberInput(attrs=CONTROL),
     )  # fmt: skip
 

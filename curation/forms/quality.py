@@ -18,7 +18,7 @@ CONFIDENCE = ((1, "Unsure"), (2, "Fairly sure"), (3, "Sure"))
 
 
 class SettleForm(forms.Form):
-    """The verdict that settles a case, and why there was one."""
+    """The verdict that settles a case, and why people disagreed, where they did."""
 
     label = forms.ChoiceField(choices=ANSWERS, widget=forms.RadioSelect, label="What holds")
     categories = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
@@ -31,8 +31,10 @@ class SettleForm(forms.Form):
         widget=forms.Textarea(attrs={"class": "form-control", "rows": 2}),
     )  # fmt: skip
 
-    def __init__(self, *args: Any, categories: dict[str, str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, categories: dict[str, str], disagreed: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not disagreed:
+            del self.fields["cause"]
         self.fields["categories"].choices = list(categories.items())  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:

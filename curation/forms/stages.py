@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -26,8 +26,9 @@ Fields = dict[str, forms.Field]
 
 @lru_cache(maxsize=64)
 def remarks(stage: type) -> dict[str, str]:
-    """What stands beside each setting in its source: the reason for its value."""
-    return dict(COMMENT.findall(inspect.getsource(stage)))
+    """What stands beside each setting in the source of a stage or of what it is made from: the reason for its value."""
+    sources = [inspect.getsource(one) for one in reversed(stage.__mro__) if is_dataclass(one)]
+    return dict(pair for source in sources for pair in COMMENT.findall(source))
 
 
 def fields_of(stage: type, bounds: Mapping[str, tuple[float, float]] = {}) -> Fields:

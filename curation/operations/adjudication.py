@@ -88,25 +88,32 @@ def apartness(found: Sequence[Side]) -> float:
     return 1 - sum(n * (n - 1) for n in answers.values()) / pairs if pairs else 0.0
 
 
+def disagreed(found: Sequence[Side]) -> bool:
+    """Whether people answered differently; whoever passes a text on gives no answer."""
+    return len({side.answer for side in found if side.decision != Verdict.Decision.ESCALATE}) > 1
+
+
 def settle(
     case: Adjudication,
     by: User,
     label: str,
     categories: Sequence[str],
     *,
-    cause: str,
+    cause: str = "",
     confidence: int | None = None,
     note: str = "",
     seconds: float | None = None,
 ) -> Verdict:
     """Close a case with the verdict that holds: a label, or none to reject the text.
 
+    The cause may be empty where nobody disagreed: the text was only passed on.
+
     Raises:
         Refused: somebody was faster, this person judged the example, or the answer does not fit.
     """
     project = case.project
     categories = _checked(project, label, categories)
-    if cause not in Adjudication.Cause.values:
+    if cause not in Adjudication.Cause.values and (cause or disagreed(sides(case))):
         raise Refused("Choose why the verdicts disagreed.", field="cause")
     with transaction.atomic():
         example = project.examples.select_for_update(of=("self",)).defer("embedding").get(pk=case.example_id)
@@ -142,8 +149,7 @@ def _checked(project: Project, label: str, categories: Sequence[str]) -> list[st
 def _decision(example: Example, label: str, categories: Sequence[str]) -> str:
     if not label:
         return Verdict.Decision.REJECT
-    proposed = (example.proposed_label, set(example.proposed_categories))
-    return Verdict.Decision.ACCEPT if (label, set(categories)) == proposed else Verdict.Decision.RELABEL
+    return Verdict.Decision.ACCEPT if example.proposes(label, categories) else Verdict.Decision.RELABEL
 
 
 def _move(example: Example, verdict: Verdict, by: User) -> None:

@@ -10,6 +10,11 @@ from typing import Any
 from classifier.config import TrainSettings
 from curation.models import Evaluation, EvaluationSet, Job, Plan, Verdict
 from curation.operations import plans, recipes, rounds
+from pipeline import plan as ahead
+from pipeline.context import Context, Refusals
+from pipeline.generate import orders_of
+from pipeline.generators import load
+from pipeline.generators.endpoint import Endpoint
 from pipeline.records import Example
 
 RECENT = 5  # jobs whose rates count
@@ -38,6 +43,7 @@ class Estimate:
     lines: list[Line]
     machine_price: float
     person_price: float
+    tokens_cost: float | None = 0.0  # what the endpoint takes at most; None where its prices are not known
 
     def _sum(self, by_people: bool) -> float:
         return sum(line.seconds or 0 for line in self.lines if line.by_people == by_people)
@@ -52,7 +58,8 @@ class Estimate:
 
     @property
     def cost(self) -> float:
-        return (self.machine_seconds * self.machine_price + self.people_seconds * self.person_price) / 3600
+        hours = (self.machine_seconds * self.machine_price + self.people_seconds * self.person_price) / 3600
+        return hours + (self.tokens_cost or 0)
 
     @property
     def unknown(self) -> list[str]:
@@ -62,7 +69,8 @@ class Estimate:
 
 def of(plan: Plan) -> Estimate:
     """Estimate a plan's round."""
-    drafts = wishes(plan)
+    asked = demands(plan)
+    drafts = sum(one.wishes for one in asked)
     made = round(drafts * _share(plan, "made", "asked"))
     kept = round(made * _kept(plan))
     lines = [_writing(plan, drafts), _filtering(plan, made)] if drafts else []
@@ -71,24 +79,25 @@ def of(plan: Plan) -> Estimate:
     lines += [_training(plan, kept), _evaluating(plan)]
     if plan.recipe.get("attack"):
         lines.append(_attacking(plan))
-    return Estimate(lines, plan.machine_price, plan.person_price)
+    return Estimate(lines, plan.machine_price, plan.person_price, _tokens_cost(plan, asked))
 
 
-def wishes(plan: Plan) -> int:
-    """How many texts the generator would be asked for: every stage on every seed that it applies to."""
-    generate = plan.recipe.get("generate")
-    if not generate:
-        return 0
+def demands(plan: Plan) -> list[ahead.Demand]:
+    """What the generator would be asked for: every stage on every seed that it applies to, by a sample of the seeds."""
+    generate = plan.recipe.get("generate") or {}
+    if not any(generate.get(kind) for kind in rounds.WRITERS):
+        return []
     usable = plans.usable(plan.project, generate.get("source"))
     total = min(usable.count(), generate.get("seeds") or 10**9)
     sample = [Example.from_row(one.to_row()) for one in usable.order_by("draw")[: min(total, SAMPLED)]]
-    found = 0.0
-    for kind in rounds.WRITERS:
-        for entry in generate.get(kind) or []:
-            stage = recipes.STAGES[kind].make(entry["key"], entry.get("settings"))
-            share = sum(map(stage.applies, sample)) / len(sample) if sample else 0
-            found += share * total * entry.get("copies", 1)
-    return round(found)
+    orders = orders_of(generate, Refusals(frozenset()))  # a plan that may not be run can be counted all the same
+    return list(ahead.demands(orders, sample, Context(), of=total))
+
+
+def _tokens_cost(plan: Plan, asked: list[ahead.Demand]) -> float | None:
+    generator = load(plan.recipe["generate"].get("generator")) if asked else None
+    # Tokens of a model on this machine cost its time, and its tokenizer has no place in the web process.
+    return ahead.plan_of(generator, asked).total().cost if isinstance(generator, Endpoint) else 0.0
 
 
 def _done(plan: Plan, *kinds: str) -> list[Job]:

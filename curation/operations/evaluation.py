@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from classifier.published import SETS
 from classifier.runfolder import RunFolder, digest_rows
 from curation.models import EvaluationSet, Example, Project
 from curation.models.example import Label, Split
@@ -45,10 +46,18 @@ def _rows(project: Project) -> list[dict[str, Any]]:
 def _write(project: Project, rows: list[dict[str, Any]], digest: str, unsafe: int) -> EvaluationSet:
     path = Path("evaluation") / f"{digest}.parquet"
     RunFolder(settings.ARTIFACTS_DIR / path.parent).write_rows(rows, path.name)
-    number = project.evaluation_sets.count()
+    name = _public_name(project) or f"Held-out set {project.evaluation_sets.count() + 1}"
     return EvaluationSet.objects.create(
-        project=project, name=f"Held-out set {number + 1}", digest=digest, path=str(path), rows=len(rows), unsafe=unsafe
+        project=project, name=name, digest=digest, path=str(path), rows=len(rows), unsafe=unsafe
     )
+
+
+def _public_name(project: Project) -> str:
+    """The name of a public set of which others published figures, where all rows are of its file, and for once."""
+    held_out = project.examples.decided().filter(split=Split.EVALUATION)
+    files = list(held_out.order_by().values_list("source__name", flat=True).distinct()[:2])
+    name = (files[0] or "").partition(".")[0] if len(files) == 1 else ""
+    return name if name in SETS and not project.evaluation_sets.filter(name=name).exists() else ""
 
 
 def read(evaluation_set: EvaluationSet) -> list[dict[str, Any]]:

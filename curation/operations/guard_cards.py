@@ -11,6 +11,7 @@ from curation.operations.curves import Share
 FIGURES = (
     ("average_precision", "Average precision"), ("f1", "F1 at its threshold"), ("recall", "Harm found"),
     ("fpr", "Harmless blocked"), ("recall_at_fpr_5", "Harm found at 5 % false alarms"), ("ece", "Calibration error"),
+    ("category_accuracy", "Right category, of harmful texts"),
 )  # fmt: skip
 LIMITS = """A guard answers for texts like those it was trained on. It is one layer: it misses harm that is new to it
 and blocks some harmless texts. Look at its figures per category before you rely on one, keep people in the loop for

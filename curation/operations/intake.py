@@ -11,6 +11,7 @@ import hashlib
 import logging
 import shutil
 import threading
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -111,6 +112,15 @@ def report_file(row: Import) -> Path | None:
     job = row.job
     file: Path | None = settings.ARTIFACTS_DIR / "runs" / str(job.pk) / "report.csv" if job else None
     return file if file and file.exists() else None
+
+
+def not_taken(row: Import, most: int = 10) -> list[tuple[str, str]]:
+    """The first rows that were not taken, each with its line and the reason."""
+    file = report_file(row)
+    if file is None:
+        return []
+    with file.open(newline="") as lines:
+        return [(one[0], one[1]) for one in islice(csv.reader(lines), 1, most + 1)]
 
 
 def go_on(row: Import, by: User | None, mapping: Mapping | None = None, *, dry: bool = False) -> None:

@@ -83,8 +83,13 @@ def problems(mapping: Mapping, look: Look) -> list[str]:
         found.append(f"The column {mapping.label!r} has too many different values for a label; choose another one.")
     waiting = [word for word in (label.values or {} if label else {}) if word not in mapping.labels]
     if waiting:
-        found.append("Say what each value of the label means, or leave its rows out.")
+        found.append(f"Say what {_listed(waiting)} in {mapping.label!r} means, or leave its rows out.")
     return found
+
+
+def _listed(words: list[str], most: int = 3) -> str:
+    rest = f" and {len(words) - most} more" if len(words) > most else ""
+    return " and ".join(repr(word) for word in words[:most]) + rest
 
 
 @dataclass(frozen=True)

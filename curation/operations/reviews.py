@@ -130,9 +130,12 @@ def _store(example: Example, reviewer: User, answer: Answer, lease: Lease) -> Ve
     label, categories = _meaning(example, answer.decision, answer.label, answer.categories)
     if answer.version is not None and answer.version != example.version:
         raise stale(example)
-    told = gold.feedback(lease, answer.decision, label, categories) if lease.purpose != Purpose.QUEUE else None
+    # Whoever chooses what was proposed approves it, by whichever key.
+    approves = answer.decision == Decision.RELABEL and example.proposes(label, categories)
+    decision = Decision.ACCEPT if approves else answer.decision
+    told = gold.feedback(lease, decision, label, categories) if lease.purpose != Purpose.QUEUE else None
     verdict = Verdict(
-        example=example, reviewer=reviewer, maker=Verdict.Maker.PERSON, decision=answer.decision, label=label,
+        example=example, reviewer=reviewer, maker=Verdict.Maker.PERSON, decision=decision, label=label,
         categories=categories, reason=answer.reason.strip()[:500], confidence=answer.confidence,
         seconds=answer.seconds, active_seconds=answer.active_seconds, purpose=lease.purpose, version=example.version,
         lease=lease, bulk=answer.bulk, idempotency_key=answer.key,

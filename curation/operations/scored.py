@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from classifier.bootstrap import DRAWS, interval, resample
 from classifier.evaluate import recall_at
 from curation.models import Evaluation, EvaluationSet, Example, FrozenRows, Guard, RowScores
 from curation.operations import curves
@@ -109,6 +110,16 @@ def shown(scored: Scored, lines: Sequence[tuple[int, dict[str, Any]]]) -> list[d
         if example is not None:
             rows.append({"example": example, "unsafe": bool(scored.rows.unsafe[at]), **more})
     return rows
+
+
+AT_ONCE, FEWEST_DRAWS = 2_000_000, 200  # rows drawn while a person waits for a page: some 0.7 s
+
+
+def spans(one: Scored, other: Scored) -> dict[str, list[float] | None]:
+    """95 % intervals of what the first is ahead by, over rows resampled for both together, each at its threshold."""
+    draws = max(FEWEST_DRAWS, min(DRAWS, AT_ONCE // max(1, len(one.scores))))
+    first, second = (vars(resample(each.scores, each.labels, each.threshold, draws)) for each in (one, other))
+    return {name: interval(first[name] - second[name]) for name in first}
 
 
 KINDS = (

@@ -34,9 +34,13 @@ from curation.operations import (
     webhooks,
 )
 from curation.operations.jobs import Attempt, finish
+from pipeline import adversary
+from pipeline.warm_start import PAIRS
 
 CHUNK = 1000  # rows a statement
 JUDGE = "label-judge"
+REWRITTEN = (Example.Origin.PARAPHRASED, Example.Origin.ADVERSARIAL)
+MOST_PAIRS = 2000  # more than a short tuning reads
 
 
 def _round(attempt: Attempt) -> Round:
@@ -53,9 +57,11 @@ def generate(attempt: Attempt) -> None:
     round = _round(attempt)
     recipe = round.settings_for("generate")
     request = {"settings": {**recipe, "seed": round.pk, "forbidden_categories": _forbidden(round)}}
-    seeds = _seeds(round, recipe.get("seeds", 0), recipe.get("source"))
+    files = {"input.parquet": _seeds(round, recipe.get("seeds", 0), recipe.get("source"))}
+    if pairs := _accepted_pairs(round, recipe.get("generator") or {}):
+        files[PAIRS] = pairs
     watch = plans.Watch(attempt.job)
-    folder = attempt.run(["pipeline", "generate"], request, {"input.parquet": seeds}, look=watch)
+    folder = attempt.run(["pipeline", "generate"], request, files, look=watch)
     with transaction.atomic():
         attempt.job.fence()
         attempt.job.samples.all().delete()  # they are candidates from now on
@@ -80,6 +86,19 @@ def _seeds(round: Round, wanted: int, source: dict[str, Any] | None = None) -> l
     order = sorted(families, key=lambda family: digest_rows([{"family": family, "round": round.number}]))
     drawn = [row for family in order for row in families[family]]
     return drawn[:wanted]
+
+
+def _accepted_pairs(round: Round, generator: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rewrites that were accepted with their parent's label, the newest first, for a writer that learns from them."""
+    if not (generator.get("settings") or {}).get("warm_start"):
+        return []
+    found = round.project.examples.trainable().filter(origin__in=REWRITTEN, label=F("parent__label"))
+    rewrites = found.filter(stage__in=("paraphrase", *adversary.methods.stages)).select_related("parent")
+    return [
+        {"text": one.text, "parent_text": one.parent.text, "label": one.label, "categories": one.categories}
+        for one in rewrites.order_by("-pk")[:MOST_PAIRS]
+        if one.parent
+    ]
 
 
 def _store_drafts(attempt: Attempt, folder: RunFolder, home: Round) -> int:
@@ -113,7 +132,8 @@ def _end(attempt: Attempt, folder: RunFolder) -> None:
 def filter_candidates(attempt: Attempt) -> None:
     """Let every filter have its say on the round's new examples."""
     round = _round(attempt)
-    request = {"settings": {**round.settings_for("filter"), "seed": round.pk}}
+    policy = round.project.policy_version.in_short()
+    request = {"settings": {**round.settings_for("filter"), "seed": round.pk, "policy": policy}}
     folder = attempt.run(["pipeline", "filter"], request, {"input.parquet": _candidates_and_known(round)})
     with transaction.atomic():
         attempt.job.fence()

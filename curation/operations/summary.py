@@ -15,6 +15,9 @@ from curation.models import Example, Guard, Job, Round, Verdict
 FIGURES = (
     "average_precision", "f1", "precision", "recall", "fpr", "recall_at_fpr_1", "recall_at_fpr_5", "ece", "n",
 )  # fmt: skip
+FEW_FINDS = 0.02  # of an adversary's attempts: below it, hours of it fill no batch for a person
+LOOKED_BACK = 5  # rounds in which a stage's keep rate is looked for
+DIVERSITY = ("texts", "vendi", "distinct_pairs", "nearest")
 
 
 def of_round(round: Round) -> dict[str, Any]:
@@ -32,7 +35,25 @@ def of_round(round: Round) -> dict[str, Any]:
         "guard_before": guard_figures(round, round.guard_before),
         "guard_after": guard_figures(round, getattr(round, "guard", None)),
         "seconds": seconds(round),
+        "stop": stop(round),
     }
+
+
+def stop(round: Round) -> str:
+    """Why another round by the same recipe would hardly pay, after one that ended; empty while it would.
+
+    It pays as long as the guard gets better on the frozen set or the adversary finds what it gets wrong.
+    """
+    now, before = (guard_figures(round, one) for one in (getattr(round, "guard", None), round.guard_before))
+    if round.state != Round.State.CLOSED or not (now and before):
+        return ""
+    gain = (now["average_precision"] or 0) - (before["average_precision"] or 0)
+    result = _result(round, Job.Kind.ATTACK)
+    share = result["finds"] / max(1, result["attempts"]) if "attempts" in result else None
+    if gain > 0 or (share is not None and share >= FEW_FINDS):
+        return ""
+    hunted = "no adversary looked for more" if share is None else f"{share:.1%} of the adversary's attempts were finds"
+    return f"the guard did not get better on the frozen set ({gain:+.3f} average precision), and {hunted}"
 
 
 def counts(round: Round) -> dict[str, int]:
@@ -147,7 +168,39 @@ def kept_by(round: Round) -> list[dict[str, Any]]:
         )  # fmt: skip
         found = [{**row, "rate": _share(row["kept"], row["made"])} for row in counted.order_by("-made")]
         tables.append({"by": title, "rows": found})
+    return _beside_the_round_before(round, tables)
+
+
+def _beside_the_round_before(round: Round, tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add to each stage what was kept in the last round that used it: whether a writer has learnt shows there."""
+    recent = Q(round__number__lt=round.number, round__number__gte=round.number - LOOKED_BACK)
+    looked = round.project.examples.filter(recent).exclude(state=Example.State.NEW)
+    counted = looked.values("stage", "round__number").annotate(
+        made=Count("pk"), kept=Count("pk", filter=~Q(state=Example.State.FILTERED))
+    )
+    before = {row["stage"]: _share(row["kept"], row["made"]) for row in counted.order_by("round__number")}
+    for row in tables[0]["rows"]:
+        row["before"] = before.get(row["name"])
     return tables
+
+
+def warm_start(round: Round) -> dict[str, Any]:
+    """What the writer learnt from accepted rewrites before this round wrote; empty where it was not asked to."""
+    return _result(round, Job.Kind.GENERATE).get("warm_start") or {}
+
+
+def diversity(round: Round) -> list[tuple[str, Any, Any]]:
+    """How different the candidates are, as they were written and as the filters left them: a figure a row."""
+    found = _result(round, Job.Kind.FILTER).get("diversity") or {}
+    written, kept = found.get("written") or {}, found.get("kept") or {}
+    return [(name, written.get(name), kept.get(name)) for name in DIVERSITY if written and kept]
+
+
+def _result(round: Round, kind: str) -> dict[str, Any]:
+    """What the round's newest program of a kind told of itself."""
+    job = round.jobs.filter(kind=kind).order_by("-pk").first()
+    found: dict[str, Any] = (job.metrics.get("result") or {}) if job else {}
+    return found
 
 
 def reasons(round: Round, most: int = 8) -> list[dict[str, Any]]:

@@ -55,14 +55,16 @@ def detail(request: access.UserRequest, project: Project, pk: int) -> HttpRespon
         access.tell(request, Refused(adjudication.SETTLED, "The next case is already there."))
         return redirect("quality-disputes", project.slug)
     case = get_object_or_404(found, pk=pk)
-    form = SettleForm(request.POST or None, categories=project.category_names())
+    sides = adjudication.sides(case)
+    form = SettleForm(
+        request.POST or None, categories=project.category_names(), disagreed=adjudication.disagreed(sides)
+    )
     if request.method == "POST" and form.is_valid() and _settled(request, case, form):
         messages.success(request, f"Example {case.example_id} is settled.")
         following = found.exclude(pk=pk).first()
         return redirect("quality-dispute", project.slug, following.pk) if following else _back(project)
-    return render(
-        request, "quality/dispute.html", _context(project, request.user, case, form), status=422 if form.errors else 200
-    )
+    context = _context(project, request.user, case, sides, form)
+    return render(request, "quality/dispute.html", context, status=422 if form.errors else 200)
 
 
 def _back(project: Project) -> HttpResponse:
@@ -73,7 +75,7 @@ def _settled(request: access.UserRequest, case: Adjudication, form: SettleForm) 
     values = form.cleaned_data
     try:
         adjudication.settle(
-            case, request.user, values["label"], values["categories"], cause=values["cause"],
+            case, request.user, values["label"], values["categories"], cause=values.get("cause", ""),
             confidence=values["confidence"], note=values["note"], seconds=_seconds(request.POST.get("opened", "")),
         )  # fmt: skip
     except Refused as no:
@@ -90,8 +92,9 @@ def _seconds(opened: str) -> float | None:
         return None
 
 
-def _context(project: Project, by: User, case: Adjudication, form: SettleForm) -> dict[str, Any]:
-    sides = adjudication.sides(case)
+def _context(
+    project: Project, by: User, case: Adjudication, sides: list[adjudication.Side], form: SettleForm
+) -> dict[str, Any]:
     at_issue = {key for side in sides for key in side.categories} | set(case.example.proposed_categories)
     policy = [one for one in project.policy_version.categories.all() if one.key in at_issue]
     worst = max((one.severity for one in policy), default=0)

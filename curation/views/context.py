@@ -23,6 +23,8 @@ NAVIGATION = (
     ("releases", "Releases", "package"),
     ("members", "People", "users"),
 )
+OUTSIDE = ("settings", "password", "sessions", "tokens")  # pages of no project, from which one goes back to one
+LAST = "project"  # in the session
 MANY = 100  # waiting examples; counting further tells nobody more
 SECTIONS = {
     "example": "examples", "import": "examples", "round": "rounds", "plan": "rounds", "recipe": "rounds",
@@ -40,16 +42,27 @@ def look(request: HttpRequest) -> dict[str, str]:
     }
 
 
-def chrome(request: HttpRequest) -> dict[str, Any]:
-    """Navigation, role and warnings of the project that the address names, where it is the user's."""
+def _project(request: HttpRequest) -> Project | None:
+    """The project that the address names; on one's settings, and where nothing is, the one that one comes from."""
     match = request.resolver_match
-    slug = match.kwargs.get("slug") if match else None
-    project = Project.objects.visible_to(request.user).filter(slug=slug).first() if slug else None
-    if project is None or match is None or not isinstance(request.user, User):
+    mine = Project.objects.visible_to(request.user)
+    if slug := match.kwargs.get("slug") if match else None:
+        if (named := mine.filter(slug=slug).first()) and request.session.get(LAST) != slug:
+            request.session[LAST] = slug
+        return named
+    wanders = match is None or match.url_name in OUTSIDE
+    return mine.filter(slug=request.session.get(LAST, "")).first() if wanders else None
+
+
+def chrome(request: HttpRequest) -> dict[str, Any]:
+    """Navigation, role and warnings of the project that one is in, where it is the user's."""
+    user = getattr(request, "user", None)
+    project = _project(request) if isinstance(user, User) else None
+    if project is None or not isinstance(user, User):
         return {}
-    role = project.role_of(request.user)
-    name = match.url_name or ""
-    waiting = Example.objects.filter(project=project).waiting_for(request.user)[:MANY]
+    role = project.role_of(user)
+    name = (request.resolver_match and request.resolver_match.url_name) or ""
+    waiting = Example.objects.filter(project=project).waiting_for(user)[:MANY]
     return {
         "nav_project": project,
         "nav_items": [row for row in NAVIGATION if row[0] != "queue" or role in LEADS],

@@ -14,9 +14,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from curation.forms import COLUMNS, USUAL, FilterForm, ImportForm
 from curation.forms.mapping import MappingForm, chosen
-from curation.models import Example, Project, Provenance
-from curation.models.project import LEADS
-from curation.operations import Refused, batches, edits, examples, explore, intake, jobs, mappings, queue
+from curation.models import Project, Provenance
+from curation.operations import Refused, batches, edits, examples, explore, intake, jobs, mappings, queue, story
 from curation.views import access
 from pipeline.dialects import NAMES
 from pipeline.look import Look
@@ -100,22 +99,17 @@ def like(request: access.UserRequest, project: Project, pk: int) -> HttpResponse
 @access.member
 def detail(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
     """One example: its text, where it comes from, and everything that was said about it."""
-    example = get_object_or_404(project.examples.select_related("parent", "round", "made_by_job"), pk=pk)
+    example = get_object_or_404(project.examples.select_related("parent", "round", "source"), pk=pk)
+    role = project.role_of(request.user)
     context = {
         "project": project, "example": example, "names": project.category_names(), "family": explore.family(example),
-        "findings": example.findings.all(), "verdicts": example.verdicts.select_related("reviewer"),
-        "scores": _scores(example, project.role_of(request.user)), "comments": example.comments.select_related("by"),
+        "story": story.of(example, request.user, role), "scores": story.scores(example, role),
+        "is_blind": story.is_blind(example, role), "state": story.STATES[example.state],
+        "origin": story.ORIGINS[example.origin], "use": story.USES[example.split],
         "flag": example.flags.filter(resolved_at=None).select_related("by").first(),
-        "moves": example.moves(), "provenance": Provenance.objects.filter(pk=example.pk).first(),
+        "provenance": Provenance.objects.filter(pk=example.pk).first(),
     }  # fmt: skip
     return render(request, "example/detail.html", context)
-
-
-def _scores(example: Example, role: str | None) -> dict[str, Any]:
-    """What machines measured; of what waits, where people judge blind, nothing that tells what a machine thinks."""
-    if role in LEADS or example.state != Example.State.QUEUED or not example.project.review_rules.blind:
-        return dict(example.scores)
-    return {name: value for name, value in example.scores.items() if name not in ("guard", "judge", "reward")}
 
 
 @require_POST
@@ -188,7 +182,7 @@ def import_detail(request: access.UserRequest, project: Project, pk: int) -> Htt
     """One import, live: a fragment asks again while its job runs, and then asks what the columns mean."""
     row = get_object_or_404(project.imports.select_related("created_by"), pk=pk)
     job = row.job
-    context = {"project": project, "row": row, "job": job, "has_file": intake.report_file(row) is not None}
+    context = {"project": project, "row": row, "job": job, "not_taken": intake.not_taken(row)}
     if not row.is_stored and not (job and job.is_live) and (look := mappings.look_of(row)):
         mapping, remembered = mappings.proposed(row, look)
         context |= _mapped(project, look, mapping) | {"remembered": remembered}
@@ -224,9 +218,10 @@ def import_map(request: access.UserRequest, project: Project, pk: int) -> HttpRe
         except Refused as no:
             access.tell(request, no)
         return redirect("import-detail", project.slug, pk)
-    context = {"project": project, "row": row, "job": row.job, "said": True}
+    asked_again = "HX-Request" in request.headers
+    context = {"project": project, "row": row, "job": row.job, "said": True, "asked_again": asked_again}
     context |= _mapped(project, look, mapping, problems)
-    template = "example/_mapping.html" if "HX-Request" in request.headers else "example/import_detail.html"
+    template = "example/_mapping.html" if asked_again else "example/import_detail.html"
     return render(request, template, context, status=422 if problems else 200)
 
 

@@ -8,8 +8,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from curation.forms.guards import PromotionForm, ReasonForm
-from curation.models import Evaluation, EvaluationSet, Guard, Job, Project
-from curation.operations import Refused, guard_cards, guards, measuring, scored, summary
+from curation.models import Evaluation, EvaluationSet, Guard, Job, PeerEvaluation, Project
+from curation.operations import Refused, guard_cards, guards, measuring, peers, scored, summary
 from curation.views import access, plots
 from curation.views.charts import Curve
 from curation.views.projects import latest_figures
@@ -24,11 +24,14 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
     sets = list(project.evaluation_sets.order_by("-pk"))
     one = _set(request, sets)
     found = list(project.guards.select_related("round", "parent").order_by("-number"))
+    ranking = _ranking(found, one)
     context = {
-        "project": project, "guards": found, "sets": sets, "one": one, "ranking": _ranking(found, one),
+        "project": project, "guards": found, "sets": sets, "one": one, "ranking": ranking,
         "matrix": _matrix(found, sets[::-1]), "gaps": len(measuring.gaps(project)),
         "job": project.jobs.filter(kind=Job.Kind.MEASURE).order_by("-pk").first(),
         "active": guards.active_of(project), "before": guards.before_active(project), "reason": ReasonForm(),
+        "with_peers": any("peer" in row for row in ranking), "elsewhere": peers.elsewhere(project, one),
+        "published": peers.published_on(one),
     }  # fmt: skip
     return render(request, "guard/index.html", context)
 
@@ -40,9 +43,10 @@ def _set(request: access.UserRequest, sets: list[EvaluationSet], own: Evaluation
 
 
 def _ranking(found: list[Guard], one: EvaluationSet | None) -> list[dict[str, Any]]:
-    """Guards on a set by average precision; those that were not measured on it come last."""
+    """Guards and peers on a set by average precision; guards that were not measured on it come last."""
     measured = dict(Evaluation.objects.filter(evaluation_set=one).values_list("guard", "metrics"))
     rows: list[dict[str, Any]] = [{"guard": guard, "metrics": measured.get(guard.pk) or {}} for guard in found]
+    rows += [{"peer": peer, "metrics": peer.metrics} for peer in PeerEvaluation.objects.filter(evaluation_set=one)]
     for row in rows:
         row["span"] = (row["metrics"].get("intervals") or {}).get("average_precision")
     return sorted(rows, key=lambda row: -(row["metrics"].get("average_precision") or -1))
@@ -132,7 +136,12 @@ def compare(request: access.UserRequest, project: Project, number: int, other: i
     first, second = (scored.of(guard, one) for guard in pair)
     context: dict[str, Any] = {"project": project, "pair": pair, "one": one, "sets": sets, "first": first}
     if first and second:
-        rows = [(name, first.metrics.get(name), second.metrics.get(name)) for name in summary.FIGURES if name != "n"]
+        spans = scored.spans(first, second)
+        rows = [
+            (name, first.metrics.get(name), second.metrics.get(name), spans.get(name))
+            for name in summary.FIGURES
+            if name != "n"
+        ]
         drawn = plots.of_guards([first, second])
         context |= {"figures": rows, "plots": drawn, "groups": scored.differences(first, second), "second": second}
     return render(request, "guard/compare.html", context)

@@ -14,7 +14,7 @@ from curation.forms.people import InvitationForm
 from curation.models import Invitation, Membership, Project
 from curation.models.project import LEADS, Role
 from curation.operations import Refused, invitations, members
-from curation.views import access
+from curation.views import access, once
 
 # What people ask about, and an address that decides it: the table shows whom its view lets in.
 ACTS = (
@@ -51,14 +51,18 @@ def _page(request: access.UserRequest, project: Project, status: int = 200, **ex
 @require_GET
 @access.member
 def index(request: access.UserRequest, project: Project) -> HttpResponse:
-    """Everybody in the project, open invitations, and what each role may do."""
-    return _page(request, project)
+    """Everybody in the project, open invitations, and what each role may do; a link just made is shown, this once."""
+    new = once.take(request)
+    made = project.invitations.filter(pk=new[0]).first() if new else None
+    link = request.build_absolute_uri(reverse("join", args=[new[1]])) if new and made else ""
+    extra: dict[str, Any] = {"made": made, "link": link} if made else {}
+    return once.forget(request, _page(request, project, **extra))
 
 
 @require_POST
 @access.lead
 def invite(request: access.UserRequest, project: Project) -> HttpResponse:
-    """Make a link and show it, this once: the answer is the page itself, so that no session ever holds it."""
+    """Make a link; the page shows it once."""
     form = InvitationForm(request.POST, project=project, by=request.user)
     if not form.is_valid():
         return _page(request, project, 422, form=form)
@@ -70,7 +74,7 @@ def invite(request: access.UserRequest, project: Project) -> HttpResponse:
     except Refused as no:
         form.add_error("role", str(no))
         return _page(request, project, 422, form=form)
-    return _page(request, project, made=made, link=request.build_absolute_uri(reverse("join", args=[secret])))
+    return once.show(reverse("members", args=[project.slug]), made.pk, secret)
 
 
 @require_POST

@@ -97,7 +97,9 @@ def _context(project: Project, round: Round) -> dict[str, Any]:
     return {
         "project": project, "round": round, "job": job, "jobs": jobs, "stages": stages(round),
         "figures": summary.of_round(round), "plots": [*_flow(round), *_curves(jobs)],
-        "kept_by": summary.kept_by(round), "reasons": summary.reasons(round), "samples": _samples(round, job),
+        "kept_by": summary.kept_by(round), "warm_start": summary.warm_start(round),
+        "diversity": summary.diversity(round),
+        "reasons": summary.reasons(round), "samples": _samples(round, job),
         "deciles": summary.reward_deciles(round), "names": project.category_names(), "log": _log(job),
         "pace": pace, "left": (job.total - job.done) / pace if job and pace else None,
         "is_live": bool(job and job.is_live), "outcome": outcome(round),
@@ -176,4 +178,6 @@ def outcome(round: Round) -> str:
     middle = f"reaches {now['average_precision']:.3f} average precision on the frozen set"
     if before and before["average_precision"] is not None:
         middle += f", {now['average_precision'] - before['average_precision']:+.3f} against {round.guard_before}"
+    if why := summary.stop(round):
+        tail += f" Another round by this recipe will hardly pay: {why}. Change the recipe, bring other seeds, or stop."
     return f"{guard} {middle}, and is {guard.get_state_display().lower()}.{tail}"

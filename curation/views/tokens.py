@@ -8,12 +8,13 @@ from django.contrib.auth.decorators import login_required
 from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from curation.models import PersonalToken
-from curation.views import access
+from curation.views import access, once
 
 
 class TokenForm(forms.Form):
@@ -35,16 +36,19 @@ class TokenForm(forms.Form):
 @never_cache
 @login_required
 def index(request: access.UserRequest) -> HttpResponse:
-    """One's own tokens. A new one is shown in this answer and never again: only its hash is kept."""
+    """One's own tokens. A new one is shown once and never again: only its hash is kept."""
     form = TokenForm(request.POST or None)
     context: dict[str, Any] = {"form": form}
     if request.method == "POST" and form.is_valid():
         until = timezone.now() + timedelta(days=form.cleaned_data["days"])
         values = form.cleaned_data
         secret, made = PersonalToken.objects.issue(request.user, values["name"], values["scopes"], until)
-        context |= {"secret": secret, "made": made, "form": TokenForm()}
+        return once.show(reverse("tokens"), made.pk, secret)
     context["tokens"] = PersonalToken.objects.filter(user=request.user, revoked_at=None)
-    return render(request, "account/tokens.html", context, status=422 if form.errors else 200)
+    if (new := once.take(request)) and (found := context["tokens"].filter(pk=new[0]).first()):
+        context |= {"made": found, "secret": new[1]}
+    answer = render(request, "account/tokens.html", context, status=422 if form.errors else 200)
+    return once.forget(request, answer)
 
 
 @require_POST

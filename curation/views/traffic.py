@@ -6,12 +6,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from curation.forms.traffic import KeyForm, TrafficForm
 from curation.models import Guard, Project
 from curation.operations import Refused, keys, moderation, traffic
-from curation.views import access
+from curation.views import access, once
 
 
 def _page(request: access.UserRequest, project: Project, status: int = 200, **extra: Any) -> HttpResponse:
@@ -29,14 +30,17 @@ def _page(request: access.UserRequest, project: Project, status: int = 200, **ex
 @require_GET
 @access.lead
 def index(request: access.UserRequest, project: Project) -> HttpResponse:
-    """Who may ask the active guard, and what is kept of it."""
-    return _page(request, project)
+    """Who may ask the active guard, and what is kept of it; a key that was just made is shown, this once."""
+    made = once.take(request)
+    key = project.api_keys.filter(pk=made[0]).first() if made else None
+    extra: dict[str, Any] = {"made": key, "secret": made[1]} if made and key else {}
+    return once.forget(request, _page(request, project, **extra))
 
 
 @require_POST
 @access.lead
 def make_key(request: access.UserRequest, project: Project) -> HttpResponse:
-    """Make a key and show it, this once: the answer is the page itself, so that no session ever holds it."""
+    """Make a key; the page shows it once."""
     form = KeyForm(request.POST)
     if not form.is_valid():
         return _page(request, project, 422, key_form=form)
@@ -45,7 +49,7 @@ def make_key(request: access.UserRequest, project: Project) -> HttpResponse:
     except Refused as no:
         form.add_error("name", f"{no.message} {no.remedy}")
         return _page(request, project, 422, key_form=form)
-    return _page(request, project, made=key, secret=secret)
+    return once.show(reverse("guard-traffic", args=[project.slug]), key.pk, secret)
 
 
 @require_POST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ class FakePrograms:
         self.calls: list[str] = []
         self.fail: dict[str, list[BaseException]] = {}
         self.average_precision = 0.7
+        self.gain = 0.01  # of each guard that is measured
+        self.attempts = 100  # of the adversary, three of them finds
+        self.written: dict[str, Any] = {}  # more figures of `generate`
+        self.sifted: dict[str, Any] = {}  # figures of `filter`
         self.scores: dict[str, float] = {}  # of every row of a label
+        self.look: Callable[[RunFolder], object] = lambda run: None  # at a folder before it is worked on
 
     def __call__(self, program: list[str], folder: Path, *, on_line: Any, keep_going: Any) -> None:
         name = program[1]
@@ -26,13 +32,14 @@ class FakePrograms:
         if self.fail.get(name):
             raise self.fail[name].pop(0)
         on_line({"done": 1, "total": 2, "message": f"{name} at work", "metrics": {"loss": 0.5}})
+        self.look(RunFolder(folder))
         getattr(self, name)(RunFolder(folder))
         on_line({"done": 2, "total": 2, "message": "done", "metrics": {}})
 
     def generate(self, run: RunFolder) -> None:
         seeds = run.rows()
         run.write_rows([_draft(seed, f"{seed['text']} once more", "augmented") for seed in seeds])
-        write_json(run / "metrics.json", {"made": len(seeds)})
+        write_json(run / "metrics.json", {"made": len(seeds), **self.written})
 
     def filter(self, run: RunFolder) -> None:
         rows = run.rows()
@@ -42,7 +49,7 @@ class FakePrograms:
             findings.append(_finding(row, "length", at % 4 != 0, None))
             findings.append(_finding(row, "label-judge", True, 0.9 if at % 3 else None))
         run.write_rows([{"id": row["id"], "vector": [0.1] * 384} for row in rows], "embeddings.parquet")
-        write_json(run / "metrics.json", {})
+        write_json(run / "metrics.json", self.sifted)
         run.write_rows(findings)
 
     def train(self, run: RunFolder) -> None:
@@ -53,7 +60,7 @@ class FakePrograms:
 
     def evaluate(self, run: RunFolder) -> None:
         rows = run.rows()
-        self.average_precision += 0.01
+        self.average_precision += self.gain
         figures = {"average_precision": self.average_precision, "f1": 0.6, "n": len(rows), "threshold": 0.5}
         write_json(run / "metrics.json", figures)
         scores = self.scores or {}
@@ -79,7 +86,7 @@ class FakePrograms:
     def adversary(self, run: RunFolder) -> None:
         seeds = [row for row in run.rows() if row["role"] == "seed"][:3]
         run.write_rows([_draft(seed, f"{seed['text']} in disguise", "adversarial") for seed in seeds])
-        write_json(run / "metrics.json", {"finds": len(seeds)})
+        write_json(run / "metrics.json", {"finds": len(seeds), "attempts": self.attempts})
 
 
 def _draft(seed: dict[str, Any], text: str, origin: Any) -> dict[str, Any]:

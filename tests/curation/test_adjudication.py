@@ -161,3 +161,20 @@ def test_a_disagreement_that_was_taken_back_leaves_no_case(case: Adjudication, p
     adjudication.withdraw(case.example)
 
     assert list(adjudication.waiting(project, judge)) == []
+
+
+def test_a_text_that_was_only_passed_on_is_settled_without_a_cause(project: Project, people: Any, judge: Any) -> None:
+    example = make_example(project, state="disputed")
+    make_verdict(example, people["ana"], "escalate")
+    make_verdict(example, people["ben"], "accept", label="safe", categories=[])
+    passed_on = adjudication.open_for(example, by=people["ana"])
+
+    verdict = adjudication.settle(passed_on, judge, "safe", [])
+
+    assert verdict.cause == ""
+    assert Example.objects.get(pk=example.pk).state == "accepted"
+
+
+def test_where_people_disagreed_the_cause_is_asked_for(case: Adjudication, judge: Any) -> None:
+    with pytest.raises(Refused, match="why the verdicts disagreed"):
+        adjudication.settle(case, judge, "safe", [])

@@ -44,7 +44,9 @@ def test_a_lead_is_told_of_a_flag_finds_it_and_takes_it_down(client: Client, pro
     client.post(reverse("example-unflag", args=[project.slug, example.pk]))
     assert Flag.objects.get().resolved_by == lead
     assert not [one for one in overview.decisions(project, Role.LEAD) if "flagged" in one.words]
-    assert "flagged it" not in page_of(client, example)
+    page = page_of(client, example)
+    assert "I have looked at it" not in page
+    assert "looked at the flag" in page
 
 
 def test_nobody_is_sent_where_they_may_not_go(client: Client, project: Project) -> None:

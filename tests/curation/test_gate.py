@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from curation.models import AuditEntry, Guard, Project, RowScores
 from curation.operations import Refused, guards, measuring, scored
@@ -150,3 +152,18 @@ def test_two_guards_differ_where_one_is_right(project: Project) -> None:
     counts = {group["key"]: group["count"] for group in scored.differences(one, other)}
 
     assert counts == {"caught": 0, "missed": 0, "alarm": 0, "quiet": frozen.rows - frozen.unsafe}
+
+
+def test_two_guards_side_by_side_say_how_far_a_difference_could_be_luck(client: Client, project: Project) -> None:
+    client.force_login(make_member(project, "viewer"))
+    one = project.evaluation_sets.get()
+    first, second = (scored.of(guard, one) for guard in project.guards.order_by("number"))
+    assert first is not None and second is not None
+    found = [float((each.scores >= each.threshold)[each.labels == 1].mean()) for each in (first, second)]
+    low, high = scored.spans(first, second)["recall"] or (1.0, 0.0)
+
+    page = client.get(reverse("guard-compare", args=[project.slug, 1, 2])).content.decode()
+
+    assert low <= found[0] - found[1] <= high
+    assert f"{low:+.3f} to {high:+.3f}" in page
+    assert scored.spans(first, first)["average_precision"] == [0.0, 0.0]

@@ -247,6 +247,11 @@ def test_a_lead_imports_in_the_browser_and_nobody_else_looks(project: Project, c
     tried = client.get(page).content.decode()
     assert "3 of 4 rows would be added" in tried
     assert "1 was left out by label" in tried
+    assert "Import it" in tried and tried.count("btn-primary") == 1  # one next step: what was tried
+    changed = client.post(
+        reverse("import-map", args=[project.slug, row.pk]), posted(form), headers={"HX-Request": "true"}
+    ).content.decode()
+    assert '<div id="import-tried" hx-swap-oob="true"></div>' in changed and changed.count("btn-primary") == 1
     client.post(reverse("import-act", args=[project.slug, row.pk]), {"act": "import"})
     worked(row)
     assert "3 of 4 rows added" in client.get(page).content.decode()
@@ -282,7 +287,7 @@ def test_what_was_said_of_columns_is_remembered_for_files_that_have_the_same(pro
 
     assert remembered
     assert (mapping.text, mapping.label, mapping.labels) == ("a", "b", {"mauve": "safe"})
-    assert mappings.problems(mapping, look) == ["Say what each value of the label means, or leave its rows out."]
+    assert mappings.problems(mapping, look) == ["Say what 'ochre' in 'b' means, or leave its rows out."]
     other = looked(project, jsonl([{"b": "mauve", "a": "hello", "c": 1}]))
     assert not mappings.proposed(other, mappings.look_of(other))[1]  # type: ignore[arg-type]
 

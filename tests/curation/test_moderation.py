@@ -316,11 +316,14 @@ def test_a_caller_is_answered_although_the_shadow_is_away(
 def test_a_key_is_shown_once(client: Client, project: Project) -> None:
     client.force_login(make_member(project, "lead"))
 
-    made = client.post(reverse("guard-key-make", args=[project.slug]), {"name": "chat front", "quota": 60})
+    sent = client.post(reverse("guard-key-make", args=[project.slug]), {"name": "chat front", "quota": 60})
+    assert sent.status_code == 302  # so that a reload makes no second one
+    made = client.get(sent["Location"])
     later = client.get(reverse("guard-traffic", args=[project.slug]))
 
     secret = made.context["secret"]
     assert secret in made.content.decode()
+    assert secret not in str(dict(client.session)) + sent["Location"]
     assert "no-store" in made["Cache-Control"]
     assert secret not in later.content.decode()
     assert ask(client, secret, {"input": TEXT}).status_code == 200

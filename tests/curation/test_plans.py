@@ -122,6 +122,25 @@ def test_rates_of_earlier_jobs_make_the_estimate(project: Project) -> None:
     assert estimate.machine_seconds > 0
 
 
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [({"price_out": 1_000.0}, "for the endpoint’s tokens, at most"), ({}, "their price is not set")],
+)
+def test_what_an_endpoint_takes_is_part_of_the_cost(
+    lead: Client, project: Project, prices: dict[str, float], said: str
+) -> None:
+    writer = {"key": "endpoint", "settings": {"url": "http://127.0.0.1:9/v1", "model": "m", **prices}}
+    stages = {"paraphrasers": [{"key": "paraphrase", "copies": 2, "settings": {"tries": 1}}]}
+    body = {**recipes.default(), "generate": {**stages, "generator": writer, "seeds": 6}}
+    plan = plans.make(project, make_member(project, "owner"), body=body)
+
+    page = lead.get(reverse("plan-launch", args=[project.slug, plan.pk]))
+
+    # 6 seeds, 2 copies, 40 tokens at most each
+    assert page.context["estimate"].cost == pytest.approx(12 * 40 * 1_000 / 1e6 if prices else 0)
+    assert said in page.content.decode()
+
+
 def test_a_paused_round_goes_on_from_where_it_stopped(project: Project, programs: FakePrograms) -> None:
     round = rounds.start(project, None)
     rounds.pause(round, None)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django import forms
 from django.core.management import CommandError, call_command
 
 from curation.forms.stages import RecipeForm, fields_of
 from curation.operations import Refused, recipes
 from pipeline.filters import filters
+from pipeline.generators import generators
 from tests.factories import make_project
 
 
@@ -77,6 +79,35 @@ def test_a_change_is_a_new_version_and_a_copy_another_name() -> None:
         recipes.clone(first, "shorter", None)
 
 
+def test_a_stage_that_talks_to_an_endpoint_has_a_field_with_a_remark_for_each_setting() -> None:
+    for registry, key in ((generators, "endpoint"), (filters, "endpoint-judge")):
+        fields = fields_of(registry.stages[key])
+
+        assert isinstance(fields["price_in"], forms.FloatField)
+        assert isinstance(fields["most_tokens"], forms.IntegerField)
+        assert "0 sets no bound" in fields["budget"].help_text
+        assert "up to and with /v1" in fields["url"].help_text
+
+
+def test_prices_typed_into_the_form_reach_the_recipe() -> None:
+    typed = posted(RecipeForm(None, recipes.default())) | {
+        "generator": "endpoint", "generator-endpoint-price_in": "0.15", "generator-endpoint-budget": "2.5",
+        "generator-endpoint-url": "https://localhost/v1", "generator-endpoint-model": "m",
+    }  # fmt: skip
+    form = RecipeForm(typed, recipes.default())
+
+    assert form.is_valid()
+    settings = recipes.checked(form.body())["generate"]["generator"]["settings"]
+    assert (settings["price_in"], settings["budget"], settings["price_out"]) == (0.15, 2.5, 0.0)
+
+
+def test_a_budget_without_a_price_is_refused() -> None:
+    writer = {"key": "endpoint", "settings": {"budget": 1.0}}
+
+    with pytest.raises(Refused, match="needs price_in or price_out"):
+        recipes.checked(changed(generate={"paraphrasers": [{"key": "paraphrase"}], "generator": writer}))
+
+
 def test_a_stage_that_was_taken_out_is_a_difference() -> None:
     fewer = changed(filter={"filters": [{"key": "length"}], "languages": ["en"]})
 
@@ -106,6 +137,15 @@ def test_every_setting_has_a_field_of_its_kind_with_the_reason_from_the_source()
         "threshold": "FloatField", "shingle": "IntegerField", "permutations": "IntegerField",
     }  # fmt: skip
     assert "keeps paraphrases" in str(made["threshold"].help_text)
+
+
+@pytest.mark.parametrize(("method", "setting"), [("map-elites", "patience"), ("dpo", "iterations")])
+def test_every_method_of_attack_has_its_form_and_its_help(method: str, setting: str) -> None:
+    cards = {card.key: card for card in RecipeForm(None, recipes.default()).method}
+
+    assert set(cards) == set(recipes.STAGES["method"].stages)
+    assert cards[method].help.endswith(".")
+    assert cards[method].form.fields[setting].help_text
 
 
 def test_a_form_that_nobody_touched_gives_the_recipe_back() -> None:

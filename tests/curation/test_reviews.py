@@ -23,6 +23,17 @@ def test_accepting_takes_the_proposed_label() -> None:
     assert (example.state, example.label, example.categories) == ("accepted", "unsafe", ["fraud"])
 
 
+def test_relabelling_to_what_was_proposed_is_an_approval() -> None:
+    example = make_example(proposed_label="unsafe", proposed_categories=["hate", "fraud"])
+
+    verdict = reviews.judge(
+        example, make_member(example.project, "annotator"), "relabel", label="unsafe", categories=["fraud", "hate"]
+    )
+
+    assert verdict.decision == "accept"
+    assert Example.objects.get(pk=example.pk).state == "accepted"
+
+
 def test_relabelling_accepts_with_the_new_label() -> None:
     example = make_example(proposed_label="unsafe", proposed_categories=["fraud"])
 

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import json
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+from django.urls import reverse
 
+from classifier.runfolder import RunFolder
 from curation import runner
 from curation.models import Example, Guard, Job, Move, Project, Round, Verdict
 from curation.models.job import MAX_ATTEMPTS, Fenced
 from curation.operations import Refused, guards, jobs, recipes, reviews, rounds, stages, summary
 from tests.curation.fake_programs import FakePrograms
-from tests.factories import make_member, make_project, make_seeds
+from tests.factories import make_example, make_member, make_project, make_seeds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -334,3 +341,67 @@ def test_an_annotator_cannot_finish_what_does_not_wait(project: Project, program
 
     with pytest.raises(Refused, match="in review"):
         rounds.finish_review(round, User.objects.create(username="x"))
+
+
+def test_a_writer_with_a_warm_start_gets_the_rewrites_that_were_accepted(
+    project: Project, programs: FakePrograms, client: Client, settings: Any
+) -> None:
+    first = work_all(started(project, review="auto"))
+    parent = project.examples.filter(origin="seed", label="safe").exclude(split="evaluation").first()
+    for label, state in (("safe", "accepted"), ("unsafe", "accepted"), ("", "rejected")):
+        make_example(
+            project, text=f"once more {label}", parent=parent, family=parent.family, origin="paraphrased",
+            stage="paraphrase", label=label, proposed_label="safe", state=state,
+        )  # fmt: skip
+    recipe = recipes.default()
+    recipe["generate"]["generator"]["settings"] = {"warm_start": True}
+    programs.written = {"warm_start": {"pairs": 40, "used": True, "loss_before": 2.5, "loss_after": 1.75}}
+
+    second = work_all(started(project, recipe=recipe, review="auto"))
+
+    pairs = RunFolder(settings.ARTIFACTS_DIR / "runs" / str(second.jobs.get(kind="generate").pk)).rows("pairs.parquet")
+    assert [(row["text"], row["parent_text"]) for row in pairs] == [("once more safe", parent.text)]
+    (fake,) = [row for row in summary.kept_by(second)[0]["rows"] if row["name"] == "fake"]
+    assert fake["before"] == summary.keep_rates(first)[0]["rate"]
+    client.force_login(make_member(project, "lead"))
+    page = client.get(reverse("round", args=[project.slug, second.number])).content.decode()
+    assert "from 2.50 to 1.75 nats a token" in page
+    assert "Kept before" in page
+
+
+def test_a_rounds_page_tells_how_different_the_candidates_are(
+    project: Project, programs: FakePrograms, client: Client
+) -> None:
+    written = {"texts": 1200, "vendi": 88.2, "distinct_words": 0.1, "distinct_pairs": 0.456, "nearest": 0.71}
+    programs.sifted = {"diversity": {"written": written, "kept": {**written, "texts": 1100, "vendi": 97.1}}}
+    round = work_all(started(project, review="auto"))
+    client.force_login(make_member(project, "lead"))
+    page = client.get(reverse("round", args=[project.slug, round.number])).content.decode()
+    for figure in ("1,200", "1,100", ">88<", ">97<", "46"):
+        assert figure in page
+
+
+@pytest.mark.parametrize(
+    ("gain", "attempts", "rounds_gone", "stops"),
+    [(0.01, 1000, 3, ""), (-0.01, 100, 3, ""), (-0.01, 1000, 2, "0.3% of the adversary's attempts")],
+    ids=["the guard gains", "the adversary finds", "neither"],
+)
+def test_rounds_go_on_as_long_as_they_pay(
+    gain: float, attempts: int, rounds_gone: int, stops: str, project: Project, programs: FakePrograms
+) -> None:
+    programs.gain, programs.attempts = gain, attempts
+    said = StringIO()
+
+    call_command("run_round", project=project.slug, review="auto", turns=3, no_release=True, stdout=said)
+
+    assert project.rounds.filter(state="closed").count() == rounds_gone
+    figures = json.loads(said.getvalue())
+    assert figures["stop"].endswith("were finds") if stops else figures["stop"] == ""
+    assert stops in figures["stop"]
+
+
+@pytest.mark.parametrize(("turns", "review"), [(0, "auto"), (2, "people")])
+def test_many_rounds_need_a_machine_that_reviews(turns: int, review: str, project: Project) -> None:
+    with pytest.raises(CommandError, match="--rounds is 1 or more"):
+        call_command("run_round", project=project.slug, review=review, turns=turns)
+    assert not project.rounds.exists()

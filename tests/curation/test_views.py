@@ -179,7 +179,7 @@ def test_the_list_asks_the_database_as_often_for_many_as_for_few(
 ) -> None:
     for _ in range(30):
         make_example(project)
-    lead.get(reverse("settings"))  # the first page of a session notes when it began
+    lead.get(reverse("overview", args=[project.slug]))  # a session begins, and notes where one is
 
     with django_assert_max_num_queries(12):
         lead.get(reverse("examples", args=[project.slug]))
@@ -398,3 +398,46 @@ def test_shares_that_are_no_whole_are_refused_beside_the_form(lead: Client, proj
     assert answer.status_code == 422
     assert "The shares come to 70% and should come to 100 %." in answer.content.decode()
     assert not Release.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["settings", "password", "sessions", "tokens"])
+def test_ones_own_pages_keep_the_navigation_of_the_project_one_comes_from(
+    lead: Client, project: Project, name: str
+) -> None:
+    overview = reverse("overview", args=[project.slug])
+    assert overview not in lead.get(reverse(name)).content.decode()
+
+    lead.get(overview)
+
+    assert f'href="{overview}"' in lead.get(reverse(name)).content.decode()
+
+
+def test_where_nothing_is_the_navigation_leads_on(lead: Client, project: Project, client: Client) -> None:
+    overview = reverse("overview", args=[project.slug])
+    lead.get(overview)
+
+    lost = lead.get("/no-such-page/")
+    stranger = Client().get("/no-such-page/")
+
+    assert (lost.status_code, stranger.status_code) == (404, 404)
+    assert f'href="{overview}"' in lost.content.decode()
+    assert "Sign out" not in stranger.content.decode()
+
+
+def test_a_project_that_one_may_not_see_is_in_no_navigation(lead: Client, project: Project) -> None:
+    lead.get(reverse("overview", args=[project.slug]))
+    project.memberships.all().delete()
+
+    assert project.name not in lead.get(reverse("settings")).content.decode()
+
+
+def test_the_machine_reviews_the_rest_only_after_it_was_told_how_many(lead: Client, project: Project) -> None:
+    round = Round.objects.create(project=project, number=1, state="reviewing")
+    for _ in range(3):
+        make_example(project, round=round, state="queued")
+
+    page = lead.get(reverse("round", args=[project.slug, 1])).content.decode()
+
+    asked = page.partition('id="confirm-machine"')[2].partition("</details>")[0]
+    assert reverse("round-act", args=[project.slug, 1, "review-by-machine"]) in asked
+    assert "all 3 texts" in asked

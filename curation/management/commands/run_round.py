@@ -54,14 +54,21 @@ class Command(BaseCommand):
             "when the candidates wait in review",
         )  # fmt: skip
         parser.add_argument("--recipe", type=Path, help="a YAML or JSON file; the default recipe without it")
+        parser.add_argument(
+            "--rounds", type=int, default=1, dest="turns",
+            help="go round so often at most, with --review auto; ends earlier once a round no longer pays",
+        )  # fmt: skip
         parser.add_argument("--no-release", action="store_true", help="do not export the dataset at the end")
 
-    def handle(self, *, project: str, review: str, recipe: Path | None, no_release: bool, **_: Any) -> None:
+    def handle(self, *, project: str, review: str, recipe: Path | None, no_release: bool, turns: int, **_: Any) -> None:
+        if turns < 1 or (turns > 1 and review != Round.Review.AUTO):
+            raise CommandError(f"--rounds is 1 or more, and more than 1 only with --review auto; found {turns}.")
         self.bar = Bar()
         try:
             home = self._project(project)
-            round = self._round(home, review, recipe)
-            self._go(round)
+            round = self._go(self._round(home, review, recipe))
+            while (turns := turns - 1) and not summary.stop(round):
+                round = self._go(self._round(home, review, recipe))
             released = None if no_release or round.state != Round.State.CLOSED else self._release(round)
         except Refused as no:
             raise CommandError(str(no)) from None
@@ -104,14 +111,15 @@ class Command(BaseCommand):
     def _recipe(self, project: Project) -> dict[str, Any] | None:
         return demo.recipe() if project.slug == demo.SLUG else None
 
-    def _go(self, round: Round) -> None:
-        """Do the round's jobs, or watch the workers do them, until it ends or waits for people."""
+    def _go(self, round: Round) -> Round:
+        """Do the round's jobs, or watch the workers do them, until it ends or waits for people; return it."""
         if round.paused_at:
             rounds.resume(round, None)
         if (job := round.current_job) and job.has_failed:
             rounds.retry(round, None)  # calling again is the shell's retry button
         while (job := self._next_job(round)) is not None:
             self._do_or_watch(job)
+        return round
 
     def _next_job(self, round: Round) -> Job | None:
         round.refresh_from_db()

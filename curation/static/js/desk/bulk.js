@@ -6,6 +6,7 @@ import { byId, chip, element, replace } from "./dom.js";
 import { Keymap, sleeps } from "./keymap.js";
 import { notice, settle, showOutbox, toast } from "./notices.js";
 import { Outbox, uuid } from "./outbox.js";
+import { Picker } from "./picker.js";
 import { Queue } from "./queue.js";
 import { folded } from "./veil.js";
 import { rendered } from "./visible.js";
@@ -39,9 +40,17 @@ function draw() {
   for (const card of [...byId("cards").children]) if (!there.has(Number(card.dataset.example))) card.remove();
   for (const item of queue.items) if (!cardOf(item.example)) byId("cards").append(made(item));
   mark();
+  drawCounts();
   byId("board").hidden = queue.items.length === 0;
   byId("void").hidden = queue.items.length > 0;
   if (!queue.items.length) showVoid();
+}
+
+/** What waits beside the cards, and the cards. */
+function drawCounts() {
+  const { waiting, waiting_capped: isCapped } = queue.counts;
+  const all = (waiting ?? 0) + queue.items.length;
+  byId("counts").textContent = waiting === undefined ? "" : fill(gettext("%(waiting)s to go"), { waiting: isCapped ? `${all}+` : all });
 }
 
 function showVoid() {
@@ -185,13 +194,16 @@ function show(isOpen) {
   else write(item, place, isOpen);
 }
 
+const unsafe = (category) => decide("relabel", { label: "unsafe", categories: [category] });
+const picker = new Picker({ choose: unsafe });
 const relabel = (number) => {
   if (number === 0) { decide("relabel", { label: "safe", categories: [] }); return; }
   const button = document.querySelectorAll(".bulk-labels [data-category]")[number - 1];
-  if (button) decide("relabel", { label: "unsafe", categories: [button.dataset.category] });
+  if (button) unsafe(button.dataset.category);
 };
 const ACTS = {
   approve: () => decide("accept"), reject: () => decide("reject"), skip: () => decide("skip"), undo,
+  pick: () => { if (current()) picker.open(); },
   select: () => { const item = current(); if (item) choose(item.example); },
   next: () => move(1), back: () => move(-1), reveal: () => show(true), help: () => byId("keys-help").showModal(),
   exit: async () => {
@@ -220,7 +232,7 @@ byId("choose-all").addEventListener("click", () => {
 });
 
 queue.addEventListener("change", draw);
-queue.addEventListener("counts", ({ detail }) => { byId("counts").textContent = detail.waiting === undefined ? "" : fill(gettext("%(waiting)s to go"), { waiting: detail.waiting_capped ? `${detail.waiting}+` : detail.waiting }); });
+queue.addEventListener("counts", drawCounts);
 queue.addEventListener("signedout", signedOut);
 queue.addEventListener("unreached", () => { setTimeout(() => queue.fill(), 3_000); });
 outbox.addEventListener("change", () => showOutbox(outbox));
@@ -234,6 +246,13 @@ for (const type of ["lost", "refused"]) {
   });
 }
 outbox.addEventListener("withdrawn", () => { queue.judged.clear(); queue.fetchMore(size); });
+
+// Whoever leaves by the address or closes the page keeps no cards from others, except what they put aside on purpose.
+addEventListener("pagehide", () => {
+  queue.items = queue.items.filter((item) => !item.held);
+  queue.returnAll();
+});
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // its cards were given back
 
 keymap.print(document);
 byId("desk").hidden = false;

@@ -8,6 +8,7 @@ import { Labels } from "./labels.js";
 import { notice, settle, showOutbox, toast } from "./notices.js";
 import { Outbox, uuid } from "./outbox.js";
 import { Pauses } from "./pauses.js";
+import { Picker } from "./picker.js";
 import { Queue } from "./queue.js";
 import { Recent } from "./recent.js";
 import { Veil } from "./veil.js";
@@ -35,12 +36,13 @@ const recent = new Recent({ outbox, queue, api, settled: config.recent, onChange
 const labels = new Labels({
   relabel: (label, keys) => decide("relabel", { label, categories: keys }), reject: (reason) => decide("reject", { reason }),
 });
+const picker = new Picker({ choose: (category) => act("pick", category) });
 const onSignedOut = () => notice("signedout", {
   title: gettext("You were signed out"), kind: "bad",
   text: gettext("What you decided is kept on this device, and sent when you come back here."),
   acts: [[gettext("Sign in again"), () => location.assign(`${config.login}?next=${encodeURIComponent(location.pathname)}`)]],
 });
-const editor = new Editor({ api, onSignedOut, onSaved: edited });
+const editor = new Editor({ api, onSignedOut, onChanged: edited, bring: (item) => { queue.bring(item.example); return queue.current === item; } });
 const commenting = new Commenting({ api, current: () => queue.current, onSignedOut, onSaved: (item) => { item.comments += 1; fetchContext(item); } });
 const pauses = new Pauses({ clock, rules: config.wellbeing, leave });
 let shown = null;
@@ -49,6 +51,7 @@ let dwelling;
 function show() {
   const item = queue.current;
   if (item !== shown || item === null) {
+    picker.close();
     labels.close();
     editor.close();
     shown = item;
@@ -93,11 +96,17 @@ function decide(decision, more = {}) {
   const key = uuid();
   const copies = byId("alike-too").checked ? item.copies ?? [] : [];
   settle(`item-${item.example}`);
-  recent.add(key, item, { decision, ...more });
+  recent.add(key, item, { ...more, decision: agrees(item, decision, more) ? "accept" : decision });
   queue.advance();
   outbox.add(key, body, { example: item.example, decision });
   if (copies.length) decideAlike(copies, decision, more);
   queue.fill(outbox.waiting.length);
+}
+
+/** Whether a new label is the proposed one: the server counts that as an approval. */
+function agrees({ proposed }, decision, { label, categories = [] }) {
+  return decision === "relabel" && label === proposed.label
+    && [...categories].sort().join() === [...proposed.categories].sort().join();
 }
 
 /** What nearly repeats the item, decided with it in one act of its own. */
@@ -118,8 +127,8 @@ async function fetchContext(item) {
   }
 }
 
-function edited(item, { text, version }) {
-  Object.assign(item, { text, version, masks: [] });
+function edited(item, changes) {
+  Object.assign(item, changes);
   if (item !== queue.current) return;
   view.show(item);
   veil.leaveOpen();
@@ -169,12 +178,13 @@ function togglePanel(name, draw) {
 }
 
 const toggle = (id) => byId(id).setAttribute("aria-pressed", String(byId(id).getAttribute("aria-pressed") !== "true"));
-const withItem = (act) => () => { if (queue.current && !editor.isOpen) act(queue.current); };
+const withItem = (act) => (more) => { if (queue.current && !editor.isOpen) act(queue.current, more); };
 const ACTS = {
   approve: withItem(() => decide("accept")),
   reject: withItem(() => decide("reject")),
   "reject-because": withItem(() => labels.explain()),
   relabel: withItem((item) => labels.collect(item.proposed.categories)),
+  pick: withItem((item, category) => { if (category) labels.choose(category); else picker.open(); }),
   skip: withItem(() => decide("skip")),
   escalate: withItem(() => decide("escalate")),
   undo: () => recent.undo(),
@@ -194,10 +204,11 @@ const ACTS = {
   help: () => byId("keys-help").showModal(),
 };
 
-/** Do what a key or a button names. */
-export function act(name) {
+/** Do what a key or a button names; while a text is being saved, as soon as it is. */
+export function act(name, more) {
+  if (name !== "reveal" && editor.holds(() => act(name, more))) return;
   if (name.startsWith("category-")) { withItem(() => labels.press(Number(name.slice(9))))(); return; }
-  ACTS[name]?.();
+  ACTS[name]?.(more);
 }
 
 document.addEventListener("keydown", (event) => {

@@ -18,7 +18,7 @@ export class Labels {
     });
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.give(byId("because-text").value); });
     for (const button of this.form.querySelectorAll("[data-reason]")) button.addEventListener("click", () => this.give(button.dataset.reason));
-    document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !event.isComposing) this.close(); });
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !event.isComposing && !document.querySelector("dialog[open]")) this.close(); });
   }
 
   get isCollecting() { return !byId("several").hidden; }
@@ -32,9 +32,16 @@ export class Labels {
     }
     if (number === 0) { this.relabel("safe", []); return; }
     const button = this.buttons[number - 1];
-    if (!button) return;
-    if (!this.isCollecting) { this.relabel("unsafe", [button.dataset.category]); return; }
+    if (button) this.choose(button.dataset.category);
+  }
+
+  /** Decide for a category, or collect it. */
+  choose(category) {
+    if (this.isExplaining) this.close();
+    if (!this.isCollecting) { this.relabel("unsafe", [category]); return; }
+    const button = this.buttons.find((one) => one.dataset.category === category);
     button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+    button.focus({ preventScroll: true });
   }
 
   /** Begin to collect, from what is proposed; a second time saves, so that the key alone is enough. */

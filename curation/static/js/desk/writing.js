@@ -18,11 +18,12 @@ function bindKeys(form, close) {
 }
 
 export class Editor {
-  constructor({ api, onSaved, onSignedOut }) {
-    Object.assign(this, { api, onSaved, onSignedOut });
+  constructor({ api, bring, onChanged, onSignedOut }) {
+    Object.assign(this, { api, bring, onChanged, onSignedOut });
     this.form = byId("edit");
     this.field = byId("edit-text");
     this.item = null;
+    this.held = null; // acts that were asked for while a text is being saved
     this.field.addEventListener("input", () => { this.remember(); this.compare(); });
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.save(); });
     this.form.querySelector("[data-close]").addEventListener("click", () => this.close());
@@ -51,21 +52,47 @@ export class Editor {
     byId("edit-diff").replaceChildren(words ? renderedDiff(steps) : "");
   }
 
+  /** Let an act wait for the text that is being saved; false where none is. */
+  holds(act) {
+    if (this.held === null) return false;
+    this.held.push(act);
+    return true;
+  }
+
   async save() {
-    if (!this.item) return;
+    if (!this.item || this.held !== null) return;
     const { item } = this;
     const text = this.field.value;
     if (!text.trim()) { this.complain(gettext("The text is empty. Write what it should say, or leave it as it is.")); return; }
     if (text === item.text) { this.close(); return; }
+    const before = { text: item.text, version: item.version, masks: item.masks };
+    this.held = [];
+    this.close();
+    this.onChanged(item, { text, version: before.version, masks: [] });
+    let problem = null;
     try {
-      const { version } = await this.api.put(`examples/${item.example}/text`, { text }, { "If-Match": String(item.version) });
+      const { version } = await this.api.put(`examples/${item.example}/text`, { text }, { "If-Match": String(before.version) });
       storage((kept) => kept.removeItem(this.draft));
-      this.close();
-      this.onSaved(item, { text, version });
+      this.onChanged(item, { text, version, masks: [] });
       say(gettext("The new text is saved; the old one is kept."));
     } catch (error) {
-      this.failed(error, item);
+      problem = error;
+      this.onChanged(item, before);
     }
+    const { held } = this;
+    this.held = null;
+    if (!this.bring(item)) return; // it left the desk meanwhile: what was pressed was meant for it alone
+    if (problem === null) for (const act of held) act();
+    else this.reopen(item, text, problem, held.length);
+  }
+
+  /** The text was not saved: its draft stands in the editor again, and what was pressed meanwhile is told, not done. */
+  reopen(item, text, error, count) {
+    this.open(item);
+    this.field.value = text;
+    this.compare();
+    this.failed(error, item);
+    if (count) this.complain(`${byId("edit-problem").textContent} ${gettext("What you pressed meanwhile was not done.")}`.trim());
   }
 
   failed(error, item) {
