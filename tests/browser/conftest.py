@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # Django is not set up yet where pytest reads this file
     from django.contrib.auth.models import User
 
     from curation.models import Project
+    from tests.browser.gate import Gate
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -42,6 +43,24 @@ def browser() -> Iterator[Browser]:
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="package")
+def gate() -> Iterator[Gate]:
+    """Gone with the browser's tests: others ask the same server, and a gate that stayed shut would leave them waiting."""
+    from tests.browser.gate import Gate
+
+    gate = Gate()
+    yield gate
+    gate.remove()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_under_way(gate: Gate, transactional_db: None) -> Iterator[None]:
+    """The database is emptied when the server has answered what pages sent as they were closed, and not before."""
+    gate.open()
+    yield
+    gate.shut()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from curation.models import BulkAct, Category, Example, Preferences, Project, Verdict
+from curation.models import BulkAct, Category, Example, Lease, Preferences, Project, Verdict
 from tests.browser.conftest import Opened
 from tests.browser.desk import Desk, examples
 from tests.factories import make_example
@@ -161,3 +161,21 @@ def test_a_card_that_somebody_else_took_leaves_all_undecided(page: Page, project
     expect(page.get_by_text("None of them was decided")).to_be_visible()
     expect(desk.at("#cards li")).to_have_count(2)
     assert decided() == {rows[1].pk: "reject"}
+
+
+def test_whoever_leaves_by_the_address_keeps_no_cards_but_those_put_aside(page: Page, project: Project) -> None:
+    first, *_ = examples(project, 6)
+    desk = Desk(page, project).open()
+    with page.expect_response(lambda response: response.url.endswith("/hold")):
+        desk.press("hold")
+    desk.open("bulk/")
+    expect(desk.at("#cards li")).to_have_count(6)
+    assert Lease.objects.open().count() == 6
+
+    page.goto("/settings/")
+
+    for _ in range(100):
+        if Lease.objects.open().count() == 1:
+            break
+        page.wait_for_timeout(50)
+    assert list(Lease.objects.open().values_list("example", flat=True)) == [first.pk]

@@ -101,7 +101,7 @@ def test_the_columns_of_an_export_are_said_by_keys_alone_and_its_annotators_kept
     shoot(page, "import-columns")
 
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Say what each value of the label means")
+    expect(page.get_by_role("alert")).to_contain_text("Say what 'Not sure' in 'harm' means")
     unsure = page.get_by_label("What Not sure means")
     unsure.focus()
     page.keyboard.press("ArrowDown")
@@ -125,5 +125,5 @@ def test_the_columns_of_an_export_are_said_by_keys_alone_and_its_annotators_kept
     told = project.examples.filter(label="unsafe").order_by("-source_line").first()
     assert told is not None
     page.goto(f"/p/{project.slug}/examples/{told.pk}/")
-    expect(page.get_by_text("Before it came here")).to_be_visible()
+    expect(page.get_by_text("said of it, in the file").first).to_be_visible()
     shoot(page, "example-provenance")

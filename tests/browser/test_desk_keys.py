@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from curation import keymap
 from curation.models import Category, Example, Flag, Lease, Preferences, Project, Verdict
@@ -45,6 +45,17 @@ def relabel(desk: Desk, act: str) -> None:
     assert (verdict.decision, verdict.label, verdict.categories) == ("relabel", "unsafe", ["fraud", "hate"])
 
 
+def pick(desk: Desk, act: str) -> None:
+    before = desk.current
+    desk.press(act)
+    expect(desk.at("#picker-find")).to_be_focused()
+    desk.page.keyboard.type("hat")
+    desk.page.keyboard.press("Enter")
+    desk.left(before)
+    verdict = desk.verdict(before)
+    assert (verdict.decision, verdict.label, verdict.categories) == ("relabel", "unsafe", ["hate"])
+
+
 def undo(desk: Desk, act: str) -> None:
     decided = desk.decide("approve")
     desk.saved()
@@ -67,7 +78,8 @@ def edit(desk: Desk, act: str) -> None:
     expect(field).to_be_focused()
     field.fill("it says something else now")
     expect(desk.at("#edit-diff ins").first).to_be_visible()
-    desk.page.keyboard.press("Control+Enter")
+    with desk.page.expect_response(lambda response: response.url.endswith("/text")):
+        desk.page.keyboard.press("Control+Enter")
     expect(desk.at("#text")).to_have_text("it says something else now")
     example = Example.objects.get(pk=before)
     assert (example.text, example.version) == ("it says something else now", 2)
@@ -143,7 +155,7 @@ def digits(desk: Desk, act: str) -> None:
     unsafe = desk.verdict(desk.decide("category-2"))
     safe = desk.verdict(desk.decide("category-0"))
     assert (unsafe.decision, unsafe.label, unsafe.categories) == ("relabel", "unsafe", ["hate"])
-    assert (safe.decision, safe.label, safe.categories) == ("relabel", "safe", [])
+    assert (safe.decision, safe.label, safe.categories) == ("accept", "safe", [])  # what was proposed
 
 
 def help_sheet(desk: Desk, act: str) -> None:
@@ -172,7 +184,8 @@ def leave(desk: Desk, act: str) -> None:
 
 CHECKS: dict[str, Callable[[Desk, str], None]] = {
     "approve": decides("accept"), "reject": decides("reject"), "skip": decides("skip"), "escalate": decides("escalate"),
-    "reject-because": reject_because, "relabel": relabel, "undo": undo, "unsure": unsure, "edit": edit, "flag": flag,
+    "reject-because": reject_because, "relabel": relabel, "pick": pick, "undo": undo,
+    "unsure": unsure, "edit": edit, "flag": flag,
     "comment": comment, "hold": hold, "reveal": reveal, "unfold": unfold, "diff": opens("panel-diff"),
     "similar": opens("panel-similar"), "policy": opens("panel-policy"), "next": move, "back": move,
     "digits": digits, "help": help_sheet,
@@ -330,3 +343,53 @@ def test_the_keys_on_the_buttons_are_those_of_the_keymap(page: Page, project: Pr
         if badge.count():
             key = act[9:] if act.startswith("category-") else keymap.keys({})[act].upper()
             assert badge.text_content() == key, act
+
+
+def hold_back(page: Page, pattern: str) -> list[Route]:
+    """Keep the requests to an address waiting; the test answers them."""
+    held: list[Route] = []
+    page.route(pattern, lambda route: held.append(route))
+    return held
+
+
+def start_to_save(desk: Desk, text: str) -> int:
+    before = desk.current
+    desk.press("edit")
+    desk.at("#edit-text").fill(text)
+    desk.page.keyboard.press("Control+Enter")
+    expect(desk.at("#edit")).to_be_hidden()
+    return before
+
+
+def test_a_key_pressed_while_an_edit_is_saved_decides_the_edited_text(page: Page, project: Project) -> None:
+    examples(project, 3)
+    desk = Desk(page, project).open()
+    held = hold_back(page, "**/text")
+    first = start_to_save(desk, "it says something else now")
+
+    desk.press("approve")
+    desk.press("reject")
+    assert desk.current == first
+    held[0].continue_()
+    desk.left(first)
+
+    verdict = desk.verdict(first)
+    assert (verdict.decision, verdict.version) == ("accept", 2)
+    assert Verdict.objects.filter(decision="reject").exclude(example=first).count() == 1
+
+
+def test_an_edit_that_is_not_saved_stands_in_the_editor_again_and_nothing_was_decided(
+    page: Page, project: Project
+) -> None:
+    examples(project, 3)
+    desk = Desk(page, project).open()
+    held = hold_back(page, "**/text")
+    first = start_to_save(desk, "it says something else now")
+
+    desk.press("approve")
+    held[0].abort()
+
+    expect(desk.at("#edit-text")).to_have_value("it says something else now")
+    expect(desk.at("#edit-problem")).to_contain_text("What you pressed meanwhile was not done")
+    assert desk.current == first
+    assert not Verdict.objects.by_people().exists()

@@ -23,7 +23,7 @@ HUNDRED = 100
 def judge(desk: Desk, count: int) -> dict[int, str]:
     """Judge so many by keyboard alone, as fast as texts appear; return what was decided of which."""
     acts = ("approve", "reject", "category-2", "approve", "category-0")
-    said = {"approve": "accept", "reject": "reject", "category-2": "relabel", "category-0": "relabel"}
+    said = {"approve": "accept", "reject": "reject", "category-2": "relabel", "category-0": "accept"}
     decided = {}
     for number in range(count):
         act = acts[number % len(acts)]

@@ -15,6 +15,10 @@ def test_a_lead_makes_a_key_sees_it_once_and_revokes_it(page: Page, project: Pro
 
     expect(page.get_by_text("Copy it now")).to_be_visible()
     secret = page.locator("[data-secret]").inner_text()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == secret
     assert ApiKey.objects.of(secret) is not None
     page.goto(f"/p/{project.slug}/guards/live/")
     assert secret not in page.content()
