@@ -55,7 +55,7 @@ class Served:
         write_json(self.names, {"models": {name: str(folder) for name, folder in folders.items()}})
 
     def health(self) -> dict[str, Any]:
-        found: dict[str, Any] = httpx.get(f"{self.url}/healthz").json()
+        found: dict[str, Any] = httpx.get(f"{self.url}/healthz", timeout=60).json()
         return found
 
     def wait_for(self, name: str, digest: str = "") -> None:
@@ -100,6 +100,6 @@ def serving(scratch: Path, **folders: Path) -> Iterator[Served]:
 def _answers(served: Served) -> bool:
     assert served.process.poll() is None, served.log.read_text()
     try:
-        return httpx.get(f"{served.url}/healthz").status_code in (200, 503)
+        return httpx.get(f"{served.url}/healthz", timeout=60).status_code in (200, 503)
     except httpx.TransportError:
         return False
