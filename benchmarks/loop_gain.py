@@ -2,7 +2,8 @@
 
     python benchmarks/loop_gain.py --train train.jsonl.gz --eval FOLDER --seeds 300 --rounds 3 --repeats 3
 
-Six arms, trained with the same settings for the same number of steps and measured on the same rows:
+Six arms, trained with the same settings for the same number of steps, each several times with weights and batches of
+its own, and measured on the same rows:
 (a) seeds only, (b) seeds and easy text edits, (c) seeds with augmentation and paraphrase, (d) the same and the finds of
 a best-of-n adversary, (e) the same and those of a GRPO adversary, (f) as many real rows as (d) made: the ceiling.
 Nothing is reviewed by people: what every filter keeps is taken. The adversary's judge learns from the seeds alone.
@@ -11,7 +12,9 @@ Seeds are balanced by label and drawn evenly from the sources; a fifth of them i
 nothing is written and which chooses epoch, temperature and threshold. Only sets that can tell something about both
 kinds of error are read: those with both labels, and those without unsafe rows for false alarms.
 
-What is done is kept under --work and found again. `--repeat N` runs one repeat, so that several run side by side.
+A difference between arms has two doubts: the interval is of the rows that are read, which all repeats share, and the
+standard error is of the repeats, each with other seeds. What is done is kept under --work and found again. `--repeat N`
+runs one repeat, so that several run side by side.
 """
 
 from __future__ import annotations
@@ -79,8 +82,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="each with seeds and weights of its own")
     parser.add_argument("--repeat", type=int, help="only this one")
     parser.add_argument("--arms", default="abcdfe")
+    parser.add_argument("--trainings", type=int, default=3, help="of every arm; figures are means over them")
     parser.add_argument("--steps", type=int, default=100, help="of every training, 16 rows each")
-    parser.add_argument("--candidates", type=int, default=192, help="that the adversary writes in a round")
+    parser.add_argument("--candidates", type=int, default=768, help="that the adversary writes in a round")
     parser.add_argument("--grpo-steps", type=int, default=6, help="in a round")
     parser.add_argument("--limit", type=int, default=400, help="rows of an evaluation set, 0 for all")
     parser.add_argument("--work", type=Path, default=ROOT / "var/loop-gain")
@@ -88,7 +92,7 @@ def parsed() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.rounds, options.repeats, options.steps = 40, 1, 1, 4
-        options.candidates, options.grpo_steps, options.limit = 16, 1, 20
+        options.candidates, options.grpo_steps, options.limit, options.trainings = 16, 1, 20, 1
     return options
 
 
@@ -215,9 +219,9 @@ class Repeat:
 
     # Training and measuring
 
-    def trained(self, name: str, made: list[Row]) -> Path:
+    def trained(self, name: str, made: list[Row], training: int = 0) -> Path:
         """A guard's folder: seeds and `made`, for as many passes as make the same number of steps."""
-        run = RunFolder(self.folder / f"guard-{name}")
+        run = RunFolder(self.folder / (f"guard-{name}" + (f"-{training}" if training else "")))
         if (run / "metrics.json").exists():
             return run / "model"
         rows = [{key: row[key] for key in ("text", "label", "split")} for row in self.seeds]
@@ -225,23 +229,26 @@ class Repeat:
         learnt = len(rows) - (len(self.seeds) - len(self.learnt))
         settings = TrainSettings(
             epochs=max(1, round(self.options.steps * BATCH / learnt)), batch_size=BATCH, max_length=96, bf16=True,
-            checkpoint_steps=10**6, seed=self.number, target_fpr=0.05,
+            checkpoint_steps=10**6, seed=self.number + 1000 * training, target_fpr=0.05,
         )  # fmt: skip
         run.write_request({"settings": settings.to_dict(), "categories": []})
         run.write_rows(rows, "input.parquet")
-        train(run, say(name))
+        train(run, say(run.path.name))
         return run / "model"
 
-    def measured(self, arm: str, sets: dict[str, list[Row]]) -> dict[str, Any]:
-        """Figures and scores of an arm, made where they are not there yet."""
-        file = self.folder / f"arm-{arm}-{self.options.limit}.json"
+    def measured(self, arm: str, sets: dict[str, list[Row]]) -> list[dict[str, Any]]:
+        """Figures and scores of each training of an arm, made where they are not there yet."""
+        return [self._measured(arm, sets, training) for training in range(self.options.trainings)]
+
+    def _measured(self, arm: str, sets: dict[str, list[Row]], training: int) -> dict[str, Any]:
+        file = self.folder / f"arm-{arm}-{self.options.limit}-{training}.json"
         if not file.exists():
             began = time.perf_counter(), time.process_time()
             made = self.made(arm)
-            scorer = load_scorer(self.trained(arm, made))
+            scorer = load_scorer(self.trained(arm, made, training))
             spent = {"seconds": time.perf_counter() - began[0], "processor_seconds": time.process_time() - began[1]}
             write_json(file, {"rows_made": len(made), **spent, **figures(scorer, sets)})
-            say(f"{self.number}{arm}")(1, 1, "measured")
+            say(f"{self.number}{arm}")(training + 1, self.options.trainings, "measured")
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return found
 
@@ -311,7 +318,8 @@ def insert(text: str, chance: random.Random) -> str:
 # The table
 
 SHOWN = ("average_precision", "f1", "recall_at_fpr_1", "recall_at_fpr_5", "ece", "twin_consistency", "flips_padding",
-         "flips_disguise", "rows_made", "seconds", "processor_seconds")  # fmt: skip
+         "flips_disguise", "rows_made")  # fmt: skip
+SPENT = ("seconds", "processor_seconds")  # by all trainings of an arm; writing counts in the first that needs it
 
 
 def summary(options: argparse.Namespace, repeats: list[Repeat]) -> dict[str, Any]:
@@ -319,16 +327,24 @@ def summary(options: argparse.Namespace, repeats: list[Repeat]) -> dict[str, Any
     found = {arm: [repeat.measured(arm, {}) for repeat in repeats] for arm in options.arms}
     table: dict[str, Any] = {}
     for arm, runs in sorted(found.items()):
-        values = {name: [run[name] for run in runs if run.get(name) is not None] for name in SHOWN}
-        alarms = [run["false_alarms"].get("oktest") for run in runs]
-        values["oktest_false_alarms"] = [share for share in alarms if share is not None]
+        values = {name: over_trainings([[one.get(name) for one in run] for run in runs]) for name in SHOWN}
+        values |= {name: [sum(one[name] for one in run) for run in runs] for name in SPENT}
+        alarms = [[one["false_alarms"].get("oktest") for one in run] for run in runs]
+        values["oktest_false_alarms"] = over_trainings(alarms)
         table[arm] = {name: mean_of(some) for name, some in values.items() if some}
     pairs = [(loop, base) for loop in "dec" for base in "abcf" if loop != base and {loop, base} <= set(found)]
     return {
         "benchmark": "loop_gain", "seeds": options.seeds, "rounds": options.rounds, "repeats": len(repeats),
-        "steps": options.steps, "limit": options.limit, "quick": options.quick, "arms": table,
+        "trainings": options.trainings, "steps": options.steps, "candidates": options.candidates,
+        "limit": options.limit, "quick": options.quick, "arms": table,
         "ahead": {f"{loop}-{base}": ahead(found[loop], found[base]) for loop, base in pairs},
     }  # fmt: skip
+
+
+def over_trainings(runs: list[list[float | None]]) -> list[float]:
+    """One figure for each repeat, of those that have it."""
+    known = [[value for value in run if value is not None] for run in runs]
+    return [float(np.mean(run)) for run in known if run]
 
 
 def mean_of(values: list[float]) -> dict[str, float]:
@@ -336,13 +352,22 @@ def mean_of(values: list[float]) -> dict[str, float]:
     return {"mean": round(float(np.mean(values)), 4), **({"se": round(error, 4)} if len(values) > 1 else {})}
 
 
-def ahead(one: list[Row], other: list[Row]) -> dict[str, Any]:
-    """Paired difference in average precision: rows are resampled within each set of each repeat."""
-    triples = [
-        (np.array(a["scores"][name]), np.array(b["scores"][name]), np.array(a["labels"][name]))
-        for a, b in zip(one, other, strict=True) for name in a["scores"]
-    ]  # fmt: skip
-    return bootstrap.paired_difference(triples, "average_precision")
+def ahead(one: list[list[Row]], other: list[list[Row]]) -> dict[str, Any]:
+    """Paired difference in average precision, with the interval over rows and what each repeat says."""
+    points, draws = [], []
+    for ours, theirs in zip(one, other, strict=True):
+        pairs = [
+            bootstrap.paired_draws(
+                [(np.array(a["scores"][name]), np.array(b["scores"][name]), np.array(a["labels"][name]))
+                 for name in a["scores"]], "average_precision",
+            ) for a, b in zip(ours, theirs, strict=True)
+        ]  # fmt: skip
+        points.append(float(np.mean([point for point, _ in pairs])))
+        draws += [drawn for _, drawn in pairs]
+    return {
+        **mean_of(points), "interval": bootstrap.interval(np.mean(draws, axis=0)),
+        "by_repeat": [round(point, 4) for point in points],
+    }  # fmt: skip
 
 
 def say(name: str) -> Any:

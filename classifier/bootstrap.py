@@ -88,13 +88,22 @@ def paired_difference(
 
     Rows of each set are resampled together for both guards, and sets independently of each other.
     """
+    point, total = paired_draws(sets, name, draws)
+    return {"difference": point, "interval": interval(total)}
+
+
+def paired_draws(sets: Sequence[tuple[Array, Array, Array]], name: str, draws: int = DRAWS) -> tuple[float, Array]:
+    """The difference as it is, and resampled [draws].
+
+    The same sets in the same order draw the same rows, so that draws of several pairs of guards can be averaged.
+    """
     total, point = np.zeros(draws), 0.0
     for number, (ours, theirs, labels) in enumerate(sets):
         one, other = (resample(scores, labels, 0.5, draws, seed=number) for scores in (ours, theirs))
         total += getattr(one, name) - getattr(other, name)
         exact = [_exact(scores, labels, name) for scores in (ours, theirs)]
         point += exact[0] - exact[1]
-    return {"difference": point / len(sets), "interval": interval(total / len(sets))}
+    return point / len(sets), total / len(sets)
 
 
 def _exact(scores: Array, labels: Array, name: str) -> float:
