@@ -14,6 +14,7 @@ from django.db import connection
 
 from curation.models import Lease, Preferences, Project
 from curation.operations import pool, priority
+from pipeline.filters import judges_label
 
 MANY = 100  # waiting examples; counting further tells nobody more
 ITEMS = """
@@ -58,10 +59,13 @@ def _item(row: dict[str, Any], project: Project) -> dict[str, Any]:
     """The contract's shape of one row. What it is for stays here: a known question looks like any other."""
     parent = {"id": row["parent"], "text": row.pop("parent_text"), "label": row.pop("parent_label")}
     proposed = {"label": row.pop("label"), "categories": row.pop("categories")}
-    guard = None if project.review_rules.blind else {"score": _json(row["guard"])}
-    if project.review_rules.blind and priority.tells_of_a_machine(row["priority_reason"]):
-        row["priority_reason"] = ""
-    seen = {"guard": guard, "masks": _json(row["masks"]) or [], "findings": _json(row["findings"]) or []}
+    blind, findings = project.review_rules.blind, _json(row["findings"]) or []
+    guard = None if blind else {"score": _json(row["guard"])}
+    if blind:
+        findings = [finding for finding in findings if not judges_label(finding["filter"])]
+        if priority.tells_of_a_machine(row["priority_reason"]):
+            row["priority_reason"] = ""
+    seen = {"guard": guard, "masks": _json(row["masks"]) or [], "findings": findings}
     return row | seen | {"proposed": proposed, "parent": parent if row["parent"] else None}
 
 

@@ -113,7 +113,7 @@ class Item(Schema):
     severity: int = Field(description="of the worst proposed category, 1 to 4; 0 where there is none")
     priority_reason: str
     parent: Parent | None
-    findings: list[FindingOut]
+    findings: list[FindingOut] = Field(description="without those that judge the label where the project reviews blind")
     guard: dict[str, Any] | None = Field(description="null where the project reviews blind")
     veiled: bool
     masks: list[list[int]]

@@ -49,7 +49,7 @@ SHARES = ("gold_rate", "gold_bar", "exam_bar")  # kept as shares, shown in perce
 WORDS = {
     "overlap": ("Verdicts an example needs", "1 to 5 people, each without seeing what the others said"),
     "consensus": ("What decides", "by majority and with everybody of one mind, other results become disputes"),
-    "blind": ("Judge blind", "the guard's score and others' verdicts stay hidden until one has decided"),
+    "blind": ("Judge blind", "others' verdicts and what machines think of the label stay hidden until one has decided"),
     "order": ("Order of the queue", ""),
     "skip_rule": ("A skipped example", ""),
     "lease_seconds": ("Seconds kept for one person", "renewed while they are at it"),

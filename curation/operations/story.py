@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from curation.models import Example, Finding, Provenance, Verdict
 from curation.models.project import LEADS
+from pipeline.filters import judges_label
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -18,7 +19,7 @@ FIRST = datetime.min.replace(tzinfo=UTC)  # before everything that has a time he
 ONE_ACT = timedelta(
     seconds=1
 )  # a verdict and the move that it makes are written in either order; the verdict reads first
-MACHINES = ("guard", "judge", "reward")  # scores that tell what a machine thinks
+MACHINES = ("guard", "shadow", "judge", "reward")  # scores that tell what a machine thinks
 ORIGINS = {
     "seed": "Added as a seed", "human": "Written by a person", "augmented": "Written by a machine",
     "paraphrased": "Rewritten by a machine", "adversarial": "Found by the adversary", "traffic": "Kept of live traffic",
@@ -36,6 +37,7 @@ DECISIONS = {
 MOVES = {
     "filtered": "Set aside by a filter", "queued": "In the queue", "accepted": "Accepted",
     "rejected": "Rejected", "disputed": "Became a dispute", }  # fmt: skip
+UNDECIDED = (Example.State.NEW, Example.State.FILTERED, Example.State.QUEUED)
 OVERRULED = "a person overruled the filters"
 PICTURES = {"accepted": "circle-check", "rejected": "circle-x", "disputed": "scale", "retired": "ban"}
 
@@ -64,14 +66,17 @@ class Event:
 
 def of(example: Example, reader: User, role: str | None) -> list[Event]:
     """Everything that happened to an example, the oldest first, as far as this reader may know it."""
-    events = [*_elsewhere(example), _made(example), *_filters(example), *_verdicts(example, reader, role)]
-    events += [*_edits(example), *_remarks(example), *_moves(example)]
+    blind = is_blind(example, role)
+    events = [_made(example), *_filters(example, blind), *_verdicts(example, reader if blind else None)]
+    events += [*_edits(example), *_remarks(example), *_moves(example, blind)]
+    if not blind:
+        events += _elsewhere(example)
     return sorted(events, key=lambda event: event.at + ONE_ACT * event.is_outcome)
 
 
 def is_blind(example: Example, role: str | None) -> bool:
     """Whether the reader may have to judge it still, and should not know what others and machines think."""
-    return role not in LEADS and example.state == Example.State.QUEUED and bool(example.project.review_rules.blind)
+    return role not in LEADS and example.state in UNDECIDED and bool(example.project.review_rules.blind)
 
 
 def scores(example: Example, role: str | None) -> dict[str, float]:
@@ -102,20 +107,23 @@ def _made(example: Example) -> Event:
     return Event(example.created_at, icon, ORIGINS[example.origin], tone=tone)
 
 
-def _filters(example: Example) -> Iterator[Event]:
+def _filters(example: Example, blind: bool) -> Iterator[Event]:
     """The findings of one job are one thing that happened."""
-    for _, found in groupby(example.findings.order_by("job", "pk"), key=lambda finding: finding.job_id):
+    told = [row for row in example.findings.order_by("job", "pk") if not (blind and judges_label(row.filter))]
+    for _, found in groupby(told, key=lambda finding: finding.job_id):
         rows = list(found)
         against = [row.filter for row in rows if not row.keep]
-        words = f"Filters advised against it: {', '.join(against)}" if against else "All filters kept it"
+        kept = "Filters kept it" if blind else "All filters kept it"
+        words = f"Filters advised against it: {', '.join(against)}" if against else kept
         yield Event(rows[0].created_at, "filter-off" if against else "check", words,
                     tone="unsafe" if against else "", findings=rows)  # fmt: skip
 
 
-def _verdicts(example: Example, reader: User, role: str | None) -> Iterator[Event]:
+def _verdicts(example: Example, alone: User | None) -> Iterator[Event]:
+    """All verdicts, or those of one person alone."""
     rows = example.verdicts.select_related("reviewer", "superseded_by")
-    if is_blind(example, role):
-        rows = rows.filter(reviewer=reader)
+    if alone:
+        rows = rows.filter(reviewer=alone)
     for verdict in rows:
         yield _verdict(verdict)
 
@@ -144,12 +152,19 @@ def _remarks(example: Example) -> Iterator[Event]:
             yield Event(flag.resolved_at, "check", "looked at the flag", str(flag.resolved_by or "Somebody"))
 
 
-def _moves(example: Example) -> Iterator[Event]:
-    """Where it stood then. Who decided stands in the verdict before it, and is named here where there is none."""
+def _moves(example: Example, blind: bool) -> Iterator[Event]:
+    """Where it stood then. Who decided stands in the verdict before it, and is named here where there is none.
+
+    That it was set aside, and queued all the same, is not for a blind reader: where no filter that they know of advised
+    against it, one that judges labels did.
+    """
     for move in example.moves():
+        if blind and move.new == Example.State.FILTERED:
+            continue
         picture = PICTURES.get(move.new, "arrow-right")
-        if move.note == OVERRULED or move.new == Example.State.RETIRED:
-            words = "overruled the filters" if move.note == OVERRULED else "retired it undecided"
+        overruled = move.note == OVERRULED and not blind
+        if overruled or move.new == Example.State.RETIRED:
+            words = "overruled the filters" if overruled else "retired it undecided"
             yield Event(move.at, picture, words, str(move.by or "Somebody"))
         elif move.new in MOVES:
             yield Event(move.at, picture, MOVES[move.new], tone=move.new, is_outcome=True)

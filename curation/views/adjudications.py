@@ -101,5 +101,5 @@ def _context(
     return {
         "project": project, "case": case, "example": case.example, "sides": sides, "form": form, "policy": policy,
         "names": project.category_names(), "veiled": worst >= veil_severity(project, by), "worst": worst,
-        "opened": signing.dumps(timezone.now().timestamp(), salt=OPENED), "findings": case.example.findings.all(),
+        "opened": signing.dumps(timezone.now().timestamp(), salt=OPENED),
     }  # fmt: skip

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from classifier.obfuscation import read
 from pipeline import prompts
@@ -23,6 +24,7 @@ class EndpointJudge(Connection):
     Where it does not answer in the one word that was asked for, it has no opinion, and the example is kept.
     """
 
+    judges_label: ClassVar[bool] = True
     version: str = "judge.v1"
 
     def __call__(self, examples: Iterable[Example], context: Context) -> Iterator[Finding]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.context import Context
 from pipeline.filters import filters
@@ -19,6 +19,8 @@ class LabelJudge:
 
     Where the judge abstains the example is kept, without a score: that is for people to decide.
     """
+
+    judges_label: ClassVar[bool] = True
 
     def __call__(self, examples: Iterable[Example], context: Context) -> Iterator[Finding]:
         import numpy as np

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
-from curation.models import Comment, Example, Flag, Job, Lease, Project, Revision, Verdict
+from curation.models import Comment, Example, Finding, Flag, Job, Lease, Project, Revision, Verdict
 from curation.operations import queue
 from tests.curation.review_desk import JSON, Desk
 from tests.factories import make_example, make_lease, make_member, make_project, make_rules
@@ -324,6 +324,17 @@ def test_blind_a_reason_tells_nothing_of_what_a_machine_thinks(
     assert desk.claim()[0]["priority_reason"] == (reason if shown else "")
     make_rules(project, blind=False)
     assert desk.claim()[0]["priority_reason"] == reason
+
+
+def test_blind_the_desk_is_told_no_opinion_that_a_filter_has_of_the_label(project: Project, desk: Desk) -> None:
+    example, job = make_example(project), Job.objects.create(project=project, kind=Job.Kind.FILTER)
+    names = ["label-judge", "endpoint-judge", "near-duplicate", "contamination"]
+    for name in names:
+        Finding.objects.create(example=example, job=job, filter=name, keep=True, score=0.9)
+
+    assert [finding["filter"] for finding in desk.claim()[0]["findings"]] == ["near-duplicate", "contamination"]
+    make_rules(project, blind=False)
+    assert [finding["filter"] for finding in desk.claim()[0]["findings"]] == names
 
 
 def test_severe_items_are_veiled_and_a_person_may_choose_from_where_on(project: Project, desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.chat import Connection
 from pipeline.context import Context
-from pipeline.filters import filters
+from pipeline.filters import filters, judges_label
 from pipeline.records import Example, Finding
 
 
@@ -31,6 +31,11 @@ def test_every_filter_speaks_of_every_candidate_and_explains_each_no() -> None:
         found = list(filters.make(key)([example(n, text) for n, text in enumerate(texts)], Context(embeddings=vectors)))
         assert [finding.example_id for finding in found] == list("01234"), key
         assert all(finding.reason for finding in found if not finding.keep), key
+
+
+def test_the_judges_alone_have_an_opinion_of_the_label() -> None:
+    assert [key for key in filters.stages if judges_label(key)] == ["endpoint-judge", "label-judge"]
+    assert not judges_label("was-removed-since")
 
 
 def test_exact_duplicates_are_found_whatever_the_case_and_marks() -> None:
