@@ -54,7 +54,7 @@ class TrainSettings:
     category_loss: float = 0.5  # weight of the categories against the verdict, which is what blocks
     class_balance: float = 0.0  # 0 takes labels as they come, 1 lets both labels weigh the same
     source_balance: float = 0.0  # 0 takes sources as they come, 1 lets every source weigh the same
-    source_weights: Mapping[str, float] = field(default_factory=dict)  # by name; 1 where a source is not named
+    source_weights: Mapping[str, float] = field(default_factory=dict)  # by name: 0 leaves one out, others weigh 1
     label_smoothing: float = 0.0  # for rows whose annotators agreed in half the cases, none for rows they all agreed on
     energy: float = 0.0  # pushes the energy of safe texts down, past the point where the verdict is right
     rdrop: float = 0.0  # two dropout masks should say the same (Liang et al. 2021); doubles the cost of a step

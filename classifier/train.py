@@ -71,7 +71,8 @@ class Training:
         torch.manual_seed(settings.seed)
         self.folder, self.settings, self._report = run, settings, report
         self.devices = Devices()
-        self.rows = run.rows()
+        weighs = settings.source_weights
+        self.rows = [row for row in run.rows() if weighs.get(row.get("source") or "", 1)]
         base = weights.encoder_folder(settings.backbone)
         self.base_digest = digest_folder(base)
         self.tokenizer, self.guard = model.build(base, categories, settings.dropout)

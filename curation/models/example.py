@@ -119,6 +119,14 @@ class ExampleQuerySet(StatefulQuerySet["Example"]):
         """Accepted examples outside the evaluation families."""
         return self.decided().exclude(split=Split.EVALUATION)
 
+    def sources(self) -> dict[str, str]:
+        """What each family came from: the name of the file that its root was imported with, else the root's origin.
+
+        Where a family has several roots the oldest one counts, so that it is never of two sources.
+        """
+        roots = self.filter(parent=None).order_by("-pk").values_list("family", "source__name", "origin")
+        return {family: name or origin for family, name, origin in roots}
+
 
 class Example(Stateful):
     """One text with its label and the facts of where it came from.

@@ -253,8 +253,11 @@ def train(attempt: Attempt) -> None:
 
 
 def _training_rows(round: Round) -> list[dict[str, Any]]:
+    examples = round.project.examples
+    sources = examples.sources()  # by family: a recipe that leaves a source out leaves out what was made of it
     rows = [
-        {**example.to_row(), "split": example.split} for example in round.project.examples.trainable().order_by("pk")
+        {**example.to_row(), "split": example.split, "source": sources.get(example.family, "")}
+        for example in examples.trainable().order_by("pk")
     ]
     labels = Counter(row["label"] for row in rows if row["split"] == "train")
     if not (labels[Label.SAFE] and labels[Label.UNSAFE]):

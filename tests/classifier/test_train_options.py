@@ -45,6 +45,19 @@ def test_every_option_trains_a_guard_that_learns(options: dict[str, Any], encode
     assert load_scorer(run / "model").scores(["a cake"])[0].shape == (1,)
 
 
+def test_a_source_that_weighs_nothing_is_not_there(encoder: Path, tmp_path: Path) -> None:
+    mine = [{**row, "source": "a"} for row in both_splits()]
+    contrary = [{**row, "label": "safe", "categories": [], "source": "b"} for row in mine]
+    options = {"epochs": 1, "probe": True, "source_weights": {"b": 0.0}}
+
+    without = training_run(tmp_path / "without", encoder, mine, **options)
+    among = training_run(tmp_path / "among", encoder, mine + contrary, **options)
+
+    assert trained(among)["rows"] == trained(without)["rows"] == len(mine)
+    assert digest_file(among / "model" / "model.safetensors") == digest_file(without / "model" / "model.safetensors")
+    assert trained(among)["validation"] == trained(without)["validation"]
+
+
 def test_pieces_of_a_batch_add_up_to_the_batch(encoder: Path, tmp_path: Path) -> None:
     settings = {"epochs": 1, "dropout": 0.0}
     config = json.loads((encoder / "config.json").read_text())

@@ -8,12 +8,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from classifier.runfolder import RunFolder
+from classifier.runfolder import RunFolder, digest_rows
 from curation import runner
-from curation.models import Example, Guard, Job, Move, Project, Round, Verdict
+from curation.models import Example, Guard, Import, Job, Move, Project, Round, Verdict
 from curation.models.job import MAX_ATTEMPTS, Fenced
 from curation.operations import Refused, guards, jobs, recipes, reviews, rounds, stages, summary
 from tests.curation.fake_programs import FakePrograms
@@ -325,6 +327,47 @@ def test_training_never_sees_an_evaluation_family(project: Project, programs: Fa
     trained_on = {row["family"] for row in stages._training_rows(round)}
     assert held_out
     assert not held_out & trained_on
+
+
+def test_training_rows_say_what_their_family_came_from(project: Project) -> None:
+    file = Import.objects.create(project=project, name="chats.csv")
+    seed = make_example(project, origin="seed", state="accepted", label="safe", source=file, family="of-the-file")
+    twin = make_example(project, origin="seed", state="rejected", source=file, family="twin-of-the-file")
+    for root in (seed, twin):
+        rewrite = make_example(project, state="accepted", label="unsafe", parent=root, family=root.family)
+        make_example(project, state="accepted", label="safe", parent=rewrite, family=root.family, origin="adversarial")
+    make_example(project, origin="traffic", state="accepted", label="unsafe")
+
+    rows = stages._training_rows(Round(project=project))
+
+    mine = {(row["source"], row["origin"]) for row in rows if row["family"] in (seed.family, twin.family)}
+    assert mine == {("chats.csv", origin) for origin in ("seed", "augmented", "adversarial")}
+    others = {(row["source"], row["origin"]) for row in rows} - mine
+    assert others == {("seed", "seed"), ("traffic", "traffic")}
+
+
+def test_many_training_rows_cost_as_many_queries_as_few(project: Project) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as caught:
+            stages._training_rows(Round(project=project))
+        return len(caught)
+
+    few, file = queries(), Import.objects.create(project=project, name="chats.csv")
+    for _ in range(9):
+        root = make_example(project, origin="seed", state="accepted", label="safe", source=file)
+        make_example(project, state="accepted", label="safe", parent=root, family=root.family)
+
+    assert queries() == few
+
+
+def test_what_a_guard_was_trained_on_is_digested_with_its_sources(
+    project: Project, programs: FakePrograms, settings: Any
+) -> None:
+    guard = work_all(started(project, review="auto")).guard
+
+    rows = RunFolder(settings.ARTIFACTS_DIR / "runs" / str(guard.job_id)).rows("input.parquet")
+    assert {row["source"] for row in rows} == {"seed"}
+    assert (guard.dataset_digest, guard.dataset_rows) == (digest_rows(rows), len(rows))
 
 
 def test_every_move_leaves_a_row(project: Project, programs: FakePrograms) -> None:
