@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
@@ -140,5 +140,5 @@ def promising(
     order = sorted(seeds, key=lambda seed: (not has_room(seed), abs(wrong[seed.id] - 0.5), seed.id))
     harmful = [seed for seed in order if seed.label == UNSAFE]
     harmless = [seed for seed in order if seed.label != UNSAFE]
-    turns = [seed for pair in zip_longest(harmful, harmless) for seed in pair if seed is not None]
-    return sorted(turns, key=lambda seed: not has_room(seed))
+    turns = merge(enumerate(harmful), enumerate(harmless), key=lambda turn: (not has_room(turn[1]), turn[0]))
+    return [seed for _, seed in turns]
