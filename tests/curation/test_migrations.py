@@ -11,11 +11,13 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 from curation import services
+from curation.models import AuditEntry, Verdict
 
 SQUASHED = "0001_squashed_0014_peers"
 REPLACED = import_module(f"curation.migrations.{SQUASHED}").REPLACED
@@ -119,6 +121,45 @@ def test_a_database_that_came_step_by_step_goes_on_to_what_a_new_one_is(
     assert steps_to_go(old) == []
     assert ("curation", SQUASHED) in MigrationExecutor(connections[old]).recorder.applied_migrations()
     assert schema(old) ^ schema(fresh) == set()
+
+
+def judged_by_machine(name: str, examples: list[int]) -> None:
+    """Machine verdicts on examples that need not be there: only the log is looked at."""
+    with connections[name].cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        for pk in examples:
+            said = Verdict(example_id=pk, policy_version_id=1, maker="machine", decision="accept", label="safe")
+            said.save(using=name)
+        cursor.execute("SET session_replication_role = DEFAULT")
+
+
+def test_a_log_with_doubled_machine_verdicts_is_named_left_alone_and_mended_as_the_guide_says(
+    fresh: str, new_database: Callable[..., str]
+) -> None:
+    old = new_database("doubled", template=fresh)
+    call_command("migrate", "curation", SQUASHED, database=old, verbosity=0)
+    with connections[old].cursor() as cursor:
+        cursor.execute("DROP INDEX machine_judges_once")
+    judged_by_machine(old, [7, 8, 9, 9, 7, 9])
+    numbers = list(Verdict.objects.using(old).order_by("pk").values_list("pk", flat=True))
+    oldest, doubled = numbers[:3], numbers[3:]
+
+    with pytest.raises(CommandError, match=r"one machine verdict .* found 2 .*: 7, 9\. .*docs/operate\.md"):
+        call_command("migrate", database=old, verbosity=0)
+    assert Verdict.objects.using(old).count() == 6
+    assert steps_to_go(old) == ["0015_machine_judges_once"]
+
+    guide = (settings.BASE_DIR / "docs" / "operate.md").read_text(encoding="utf-8")
+    with connections[old].cursor() as cursor:
+        cursor.execute(guide.split("```sql\n")[1].split("```")[0])
+    call_command("migrate", database=old, verbosity=0)
+
+    assert list(Verdict.objects.using(old).order_by("pk").values_list("pk", flat=True)) == oldest
+    assert schema(old) ^ schema(fresh) == set()
+    (entry,) = AuditEntry.objects.using(old).filter(action="doubled-verdicts-removed")
+    assert entry.detail == {"verdicts": doubled}
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(old):
+        Verdict.objects.using(old).filter(pk=oldest[0]).update(label="unsafe")
 
 
 def test_the_comparison_would_see_an_index_a_trigger_and_a_column(fresh: str, new_database: Callable[..., str]) -> None:
