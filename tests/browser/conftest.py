@@ -47,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def gate() -> Iterator[Gate]:
-    """Gone with the browser's tests: others ask the same server, and a gate that stayed shut would leave them waiting."""
+    """Gone with the browser's tests: others ask the same server, and a shut gate would leave them waiting."""
     from tests.browser.gate import Gate
 
     gate = Gate()
