@@ -46,14 +46,24 @@ QUOTAS = Group(
 )
 RULES = tuple(name for group in GROUPS for name in group.fields)
 SHARES = ("gold_rate", "gold_bar", "exam_bar")  # kept as shares, shown in percent
+MINUTES = {  # kept as seconds, asked for in minutes: from, to, and how these are called
+    "lease_seconds": (0.5, 1440, "Between half a minute and 1,440 minutes (a day)"),
+    "hold_seconds": (1, 10_080, "Between 1 and 10,080 minutes (a week)"),
+}
 WORDS = {
     "overlap": ("Verdicts an example needs", "1 to 5 people, each without seeing what the others said"),
     "consensus": ("What decides", "by majority and with everybody of one mind, other results become disputes"),
     "blind": ("Judge blind", "others' verdicts and what machines think of the label stay hidden until one has decided"),
     "order": ("Order of the queue", ""),
     "skip_rule": ("A skipped example", ""),
-    "lease_seconds": ("Seconds kept for one person", "renewed while they are at it"),
-    "hold_seconds": ("Seconds kept while held", "as while somebody asks a colleague"),
+    "lease_seconds": (
+        "Minutes kept for one person",
+        "then somebody else may get it; the time begins anew while one is at work",
+    ),
+    "hold_seconds": (
+        "Minutes kept on hold",
+        "for whoever puts a text aside, as to ask a colleague; 60 is an hour, 1,440 a day",
+    ),
     "prefetch": ("Examples loaded ahead", "so that the next text is there at once"),
     "bulk_allowed": ("Allow deciding many at once", ""),
     "bulk_adversarial": ("Also what the adversary wrote", "it is made to be mistaken, so one by one is safer"),
@@ -88,7 +98,7 @@ CHOICES = {
 
 
 class RulesForm(OfRules):
-    """Every rule with its words; shares are typed in percent."""
+    """Every rule with its words; shares are typed in percent, times in minutes."""
 
     class Meta:
         model = ReviewRules
@@ -100,6 +110,12 @@ class RulesForm(OfRules):
             top = 50 if name == "gold_rate" else 100
             self.fields[name] = forms.FloatField(min_value=0, max_value=top)
             self.initial[name] = f"{100 * self.initial[name]:g}"
+        for name, (low, high, words) in MINUTES.items():
+            said = f"{words}; this is %(show_value)s."
+            self.fields[name] = forms.FloatField(
+                min_value=low, max_value=high, error_messages={"min_value": said, "max_value": said}
+            )
+            self.initial[name] = f"{round(self.initial[name] / 60, 2):.8g}"  # near enough to find the second again
         for name, choices in CHOICES.items():
             self.fields[name] = forms.ChoiceField(choices=choices)
         for name, field in self.fields.items():
@@ -123,6 +139,11 @@ class RulesForm(OfRules):
         for name in SHARES:
             if name in values and values[name] is not None:
                 values[name] = values[name] / 100
+        if (kept := values.get("lease_seconds") or 0) > (held := values.get("hold_seconds") or kept):
+            self.add_error("hold_seconds", f"At least as long as without a hold, {kept:g} minutes; this is {held:g}.")
+        for name in MINUTES:
+            if name in values and values[name] is not None:
+                values[name] = round(60 * values[name])
         if values.get("consensus") == ReviewRules.Consensus.MAJORITY and (values.get("overlap") or 0) < 3:
             self.add_error("overlap", "More than half needs three people or more; with two, choose all of one mind.")
         if values.get("consensus") == ReviewRules.Consensus.UNANIMOUS and (values.get("overlap") or 0) < 2:

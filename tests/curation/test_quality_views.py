@@ -267,6 +267,38 @@ def test_rules_are_changed_with_an_audit_entry_of_what_changed(client: Client, p
     }  # fmt: skip
 
 
+def test_how_long_a_text_is_kept_is_asked_for_in_minutes_and_stored_in_seconds(
+    client: Client, project: Project
+) -> None:
+    client.force_login(make_member(project, "lead"))
+    address = reverse("quality-rules", args=[project.slug])
+
+    shown = client.get(address).content.decode()
+    client.post(address, {**as_typed(project), "lease_seconds": "2.5", "hold_seconds": "90"})
+
+    assert re.search(r'name="lease_seconds" value="15"', shown)
+    assert re.search(r'name="hold_seconds" value="240"', shown)
+    assert "Minutes kept for one person" in shown
+    rules = ReviewRules.objects.get(project=project)
+    assert (rules.lease_seconds, rules.hold_seconds) == (150, 5400)
+    assert AuditEntry.objects.get(action="review-rules-changed").detail == {
+        "lease_seconds": [900, 150], "hold_seconds": [14_400, 5400],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", [30, 100, 86_399])
+def test_seconds_that_are_no_whole_minutes_come_back_as_they_were(
+    client: Client, project: Project, seconds: int
+) -> None:
+    make_rules(project, lease_seconds=seconds, hold_seconds=604_799)
+    client.force_login(make_member(project, "lead"))
+
+    assert client.post(reverse("quality-rules", args=[project.slug]), as_typed(project)).status_code == 302
+
+    rules = ReviewRules.objects.get(project=project)
+    assert (rules.lease_seconds, rules.hold_seconds) == (seconds, 604_799)
+
+
 def test_saving_without_a_change_changes_nothing(client: Client, project: Project) -> None:
     client.force_login(make_member(project, "lead"))
     before = ReviewRules.objects.filter(project=project).values().get()
@@ -290,7 +322,13 @@ def test_saving_without_a_change_changes_nothing(client: Client, project: Projec
         ({"overlap": 1, "consensus": "unanimous"}, "takes two people or more"),
         ({"gold_rate": 51}, "less than or equal to 50"),
         ({"gold_bar": "many"}, "Enter a number"),
-        ({"lease_seconds": 5}, "greater than or equal to 30"),
+        ({"lease_seconds": "0.25"}, "Between half a minute and 1,440 minutes (a day); this is 0.25."),
+        ({"lease_seconds": "1441"}, "Between half a minute and 1,440 minutes (a day); this is 1441."),
+        ({"hold_seconds": "0.5"}, "Between 1 and 10,080 minutes (a week); this is 0.5."),
+        ({"hold_seconds": "10081"}, "Between 1 and 10,080 minutes (a week); this is 10081."),
+        ({"lease_seconds": "an hour"}, "Enter a number"),
+        ({"lease_seconds": "nan"}, "Enter a number"),
+        ({"lease_seconds": "20", "hold_seconds": "10"}, "At least as long as without a hold, 20 minutes; this is 10."),
         ({"order": "alphabetical"}, "alphabetical is not one of the available choices"),
         ({"exam_bar": ""}, "This field is required"),
         ({"quota-hate": "-1"}, "greater than or equal to 0"),
