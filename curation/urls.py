@@ -109,6 +109,7 @@ project = [
     path("guards/measure", guards.measure, name="guard-measure"),
     path("guards/back", guards.roll_back, name="guard-back"),
     path("guards/rules/", guards.gate, name="guard-gate"),
+    path("guards/peers/<int:pk>/", guards.peer, name="guard-peer"),
     path("guards/<int:number>/", guards.detail, name="guard"),
     path("guards/<int:number>/threshold/", guards.threshold, name="guard-threshold"),
     path("guards/<int:number>/card.md", guards.card, name="guard-card"),

@@ -12,7 +12,6 @@ from curation.models import Evaluation, EvaluationSet, Guard, Job, PeerEvaluatio
 from curation.operations import Refused, guard_cards, guards, measuring, peers, scored, summary
 from curation.views import access, plots
 from curation.views.charts import Curve
-from curation.views.projects import latest_figures
 
 SLICED = (("languages", "language"), ("lengths", "length"))
 
@@ -85,13 +84,32 @@ def detail(request: access.UserRequest, project: Project, number: int) -> HttpRe
     curve = Curve("Average precision on validation, by epoch", "train", points, "epoch") if len(points) > 1 else None
     context = {
         "project": project, "guard": guard, "metrics": guard.metrics_on(one) or {}, "names": project.category_names(),
-        "before": latest_figures(guard.parent, guard), "moves": guard.moves(), "curve": curve, "sets": sets, "one": one,
+        "before": guard.parent.metrics_on(one) if guard.parent else None, "against": guard.parent,
+        "moves": guard.moves(), "curve": curve, "sets": sets, "one": one,
         "checks": held, "checks_broken": any(check.passed is False for check in held),
         "reason": ReasonForm(), "measured": measured, "active": active,
         "others": project.guards.exclude(pk=guard.pk).order_by("-number"),
         **_sides(measured, project), **_threshold(request, measured),
     }  # fmt: skip
     return render(request, "guard/detail.html", context)
+
+
+@require_GET
+@access.member
+def peer(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
+    """Somebody else's guard: its figures on one frozen set, beside those of the active guard."""
+    found = PeerEvaluation.objects.filter(evaluation_set__project=project).select_related(
+        "evaluation_set", "measured_by"
+    )
+    one, active = get_object_or_404(found, pk=pk), guards.active_of(project)
+    seconds, rows = one.metrics.get("seconds"), one.metrics.get("n")
+    context = {
+        "project": project, "peer": one, "metrics": one.metrics, "one": one.evaluation_set,
+        "before": active.metrics_on(one.evaluation_set) if active else None, "against": active,
+        "elsewhere": found.filter(spec=one.spec).exclude(pk=one.pk),
+        "pace": seconds / rows if seconds and rows else None,
+    }  # fmt: skip
+    return render(request, "guard/peer.html", context)
 
 
 def _sides(measured: scored.Scored | None, project: Project) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from curation.models import AuditEntry, Guard, Project, RowScores
+from curation.models import AuditEntry, Evaluation, EvaluationSet, Guard, Project, RowScores
 from curation.operations import Refused, guards, measuring, scored
 from tests.curation.fake_programs import FakePrograms
 from tests.curation.lead_scene import go, make_programs, make_two_rounds, work_all
@@ -167,3 +167,21 @@ def test_two_guards_side_by_side_say_how_far_a_difference_could_be_luck(client: 
     assert low <= found[0] - found[1] <= high
     assert f"{low:+.3f} to {high:+.3f}" in page
     assert scored.spans(first, first)["average_precision"] == [0.0, 0.0]
+
+
+def test_on_another_set_a_guard_is_compared_with_its_parents_figures_on_that_set(
+    client: Client, project: Project
+) -> None:
+    client.force_login(make_member(project, "viewer"))
+    guard, own = newest(project), project.evaluation_sets.get()
+    other = EvaluationSet.objects.create(
+        project=project, name="Another set", digest="f" * 64, rows=own.rows, unsafe=own.unsafe
+    )
+    for one, value in ((guard, 0.5), (guard.parent, 0.9)):
+        Evaluation.objects.create(
+            guard=one, evaluation_set=other, job=project.jobs.first(), metrics={"average_precision": value}
+        )
+
+    page = client.get(reverse("guard", args=[project.slug, 2]), {"set": other.pk}).content.decode()
+
+    assert "0.500<small>-0.400 against Guard 1" in page

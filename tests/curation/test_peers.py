@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from curation.models import AuditEntry, Import, PeerEvaluation, Project
-from curation.operations import evaluation
+from curation.operations import evaluation, guards
 from curation.runner import ProgramFailed, ProgramKilled
 from tests.curation.fake_programs import FakePrograms
 from tests.curation.lead_scene import go, make_programs
@@ -169,7 +170,8 @@ def test_on_another_set_a_peer_is_named_and_not_ranked(project: Project) -> None
     shown = page(project)
 
     assert '<span class="chip machine">peer</span>' not in shown
-    assert "Not comparable, for it was measured on another set: Somebody else" in shown
+    words = re.sub(r"<[^>]+>", "", shown)
+    assert "Not comparable, for it was measured on another set: Somebody else (Held-out set 1)" in words
 
 
 def test_a_peer_is_shown_to_members_of_its_project_alone(project: Project) -> None:
@@ -198,3 +200,75 @@ def test_under_a_public_set_stands_what_others_published(programs: FakePrograms)
 
 def test_nothing_is_published_on_a_set_of_ones_own(project: Project) -> None:
     assert "What others published" not in page(project)
+
+
+def peer_page(project: Project, person: Any = None) -> str:
+    client = Client()
+    client.force_login(person or make_member(project, "viewer"))
+    peer = PeerEvaluation.objects.earliest("pk")
+    address = reverse("guard-peer", args=[project.slug, peer.pk])
+    answer = client.get(address)
+    assert answer.status_code == 200
+    board = client.get(reverse("guards", args=[project.slug]), {"set": peer.evaluation_set_id}).content.decode()
+    assert f'href="{address}"' in board
+    return answer.content.decode()
+
+
+def test_a_peer_has_a_page_with_its_figures_beside_the_active_guard(project: Project) -> None:
+    measure(project, name="Somebody <b>else</b>", by=make_member(project, "lead", "lea").username)
+    PeerEvaluation.objects.update(metrics={
+        "average_precision": 0.8, "f1": 0.7, "threshold": 0.5, "recall": 0.75, "fpr": 0.1, "ece": 0.04, "seconds": 6.0,
+        "n": 12, "intervals": {"average_precision": [0.75, 0.85], "recall": [0.7, 0.8]},
+        "by_length": {"1 to 9 words": {"n": 8, "average_precision": 0.81, "recall": 0.66, "fpr": 0.05}},
+    })  # fmt: skip
+
+    active = guards.active_of(project)
+    assert active is not None
+    known = (active.metrics_on(project.evaluation_sets.get()) or {})["average_precision"]
+
+    shown = peer_page(project)
+
+    assert "Somebody &lt;b&gt;else&lt;/b&gt;" in shown
+    assert "0.750 to 0.850" in shown
+    assert f"{0.8 - known:+.3f} against {active}" in shown
+    assert "75.0 %<small>70.0 to 80.0 %" in shown
+    assert "1 to 9 words" in shown
+    assert "moderation endpoint" in shown
+    assert "0.5 s a text" in shown
+    assert "by lea" in shown
+    assert "guard.example" not in shown  # where it is, is the operator's
+
+
+def test_a_peers_page_stands_without_figures_and_without_an_active_guard(project: Project) -> None:
+    measure(project, name="Somebody else")
+    PeerEvaluation.objects.update(metrics={})
+    project.guards.update(state="retired")
+
+    shown = peer_page(project)
+
+    assert "Somebody else" in shown
+    assert "against" not in shown
+
+
+def test_a_peer_on_several_sets_says_where_else_it_was_measured(project: Project) -> None:
+    measure(project, name="Somebody else")
+    another_set(project)
+    measure(project, name="Somebody else")
+    first, second = PeerEvaluation.objects.order_by("pk")
+
+    shown = peer_page(project)
+
+    assert f'href="{reverse("guard-peer", args=[project.slug, second.pk])}"' in shown
+    assert f'href="{reverse("guard-peer", args=[project.slug, first.pk])}"' not in shown
+
+
+def test_a_peers_page_is_for_members_of_its_project_alone(project: Project) -> None:
+    measure(project)
+    other = make_project(content_note="")
+    client = Client()
+    client.force_login(make_member(other, "lead"))
+    peer = PeerEvaluation.objects.get()
+
+    for slug in (project.slug, other.slug):
+        assert client.get(reverse("guard-peer", args=[slug, peer.pk])).status_code == 404
+    assert client.post(reverse("guard-peer", args=[other.slug, peer.pk])).status_code in (404, 405)

@@ -84,6 +84,7 @@ IN_PROJECT: dict[str, tuple[tuple[Role, ...], tuple[str, ...]]] = {
     "guard-threshold": (MEMBERS, READ),
     "guard-compare": (MEMBERS, READ),
     "guard-card": (MEMBERS, READ),
+    "guard-peer": (MEMBERS, READ),
     "guard-promote": (LEADS, ACT),
     "guard-back": (LEADS, ACT),
     "guard-measure": (LEADS, ACT),
