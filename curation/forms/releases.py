@@ -11,6 +11,14 @@ from curation.operations.freezing import SOURCES, Selection
 from curation.operations.releases import EXTRA
 from pipeline.splits import DRAW, KEEP, NAMES, SplitImpossible, SplitRecipe
 
+# Fields that belong together, under one heading with one sentence.
+GROUPS = (
+    ("What goes in", "What is accepted; whatever you leave open narrows nothing.",
+     ("sources", "origins", "least_people", "least_agreement")),
+    ("How it is split", "A seed and what was made from it stay together. The shares count where splits are drawn anew.",
+     ("splits", "train", "validation", "test")),
+    ("Files and card", "What else is written, and what the dataset's card says.", ("extra", "licence", "told")),
+)  # fmt: skip
 BOXES = forms.CheckboxSelectMultiple
 
 
@@ -25,16 +33,14 @@ class ReleaseForm(forms.Form):
         label="Origins", required=False, widget=BOXES, choices=Example.Origin.choices, help_text="none takes all"
     )
     least_people = forms.IntegerField(
-        label="People who said the label, at least", required=False, min_value=0, max_value=5,
-        help_text="holds for labels that people decided"
+        label="People behind a label", required=False, min_value=0, max_value=5,
+        help_text="at least so many; holds for labels that people decided"
     )  # fmt: skip
     least_agreement = forms.IntegerField(
-        label="Their share, at least (%)", required=False, min_value=0, max_value=100,
-        help_text="of all people who judged it",
+        label="Their share (%)", required=False, min_value=0, max_value=100,
+        help_text="at least, of all people who judged it",
     )  # fmt: skip
-    splits = forms.ChoiceField(
-        required=False, choices=[(KEEP, "As the examples have them"), (DRAW, "Drawn anew, by family")]
-    )
+    splits = forms.ChoiceField(required=False, choices=[(KEEP, "As they are"), (DRAW, "Drawn anew, by family")])
     train = forms.IntegerField(label="Train (%)", required=False, min_value=0, max_value=100)
     validation = forms.IntegerField(label="Validation (%)", required=False, min_value=0, max_value=100)
     test = forms.IntegerField(
@@ -56,6 +62,10 @@ class ReleaseForm(forms.Form):
             if not isinstance(field.widget, BOXES):
                 kind = "form-select" if isinstance(field.widget, forms.Select) else "form-control"
                 field.widget.attrs["class"] = kind
+
+    def groups(self) -> list[tuple[str, str, list[forms.BoundField]]]:
+        """The fields as the page shows them."""
+        return [(title, lede, [self[name] for name in names]) for title, lede, names in GROUPS]
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or self.cleaned_data

@@ -66,7 +66,7 @@ def _not_worse(guard: Guard, active: Guard, one: EvaluationSet, rules: Promotion
 def _on_rows(guard: Guard, active: Guard, own: EvaluationSet, rules: PromotionRules) -> list[Check]:
     new, old = scored.of(guard, own), scored.of(active, own)
     if new is None or old is None:
-        return [Check("Safe twins, and recall at 1 % false alarms", None, "Not measured row by row yet.")]
+        return [Check("Harmless twins, and harm found at 1 % false alarms", None, "Not measured row by row yet.")]
     found = [_twins(new, old, rules)] if rules.check_twins else []
     return [*found, _recall(new, old, rules)] if rules.check_recall else found
 
@@ -74,19 +74,22 @@ def _on_rows(guard: Guard, active: Guard, own: EvaluationSet, rules: PromotionRu
 def _twins(new: scored.Scored, old: scored.Scored, rules: PromotionRules) -> Check:
     now, before = new.twins_blocked, old.twins_blocked
     if now.value is None or before.value is None:
-        return Check("Safe twins", None, f"{new.on.name} has no harmless twin of a harmful text.")
+        return Check("Harmless twins", None, f"{new.on.name} has no harmless twin of a harmful text.")
     sentence = (
         f"Blocks {now.part} of {now.whole} harmless twins, {old.guard} {before.part}; "
         f"it may block {rules.twins_gain * 100:.1f} points more."
     )
-    return Check("Safe twins", now.value <= before.value + rules.twins_gain, sentence)
+    return Check("Harmless twins", now.value <= before.value + rules.twins_gain, sentence)
 
 
 def _recall(new: scored.Scored, old: scored.Scored, rules: PromotionRules) -> Check:
-    now, before, name = new.recall_at_1, old.recall_at_1, "Recall at 1 % false alarms"
+    now, before, name = new.recall_at_1, old.recall_at_1, "Harm found at 1 % false alarms"
     if now is None or before is None:
         return Check(name, None, "Its rows have one label only.")
-    sentence = f"Finds {now:.1%} of the harm against {before:.1%} of {old.guard}; it may lose {rules.recall_loss:.1%}."
+    sentence = (
+        f"Finds {now * 100:.1f}\u00a0% of the harm, {old.guard} {before * 100:.1f}\u00a0%; "
+        f"it may lose {rules.recall_loss * 100:.1f} points."
+    )
     return Check(name, now >= before - rules.recall_loss, sentence)
 
 

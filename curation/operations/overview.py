@@ -63,14 +63,18 @@ def _of_guards(project: Project) -> list[Decision]:
 def _of_disputes(project: Project) -> list[Decision]:
     disputes = project.examples.filter(state=Example.State.DISPUTED)[:CAPPED].count()
     address = reverse("quality-disputes", args=[project.slug])
-    why = "People differ on them, or somebody passed them on; settle them."
-    return [Decision(f"{disputes:,} disputed", why, address)] if disputes else []
+    why = "People differ on them, or somebody passed them on. Settle them."
+    return [Decision(_counted(disputes, "disputed"), why, address)] if disputes else []
 
 
 def _of_flags(project: Project) -> list[Decision]:
     flags = Flag.objects.filter(example__project=project, resolved_at=None)[:CAPPED].count()
     address = f"{reverse('examples', args=[project.slug])}?flagged=yes"
-    return [Decision(f"{flags:,} flagged", "Reviewers ask you to look at them.", address)] if flags else []
+    return [Decision(_counted(flags, "flagged"), "Reviewers ask you to look at them.", address)] if flags else []
+
+
+def _counted(many: int, what: str) -> str:
+    return f"{many:,} {what} example{'' if many == 1 else 's'}"
 
 
 def rounds_table(project: Project) -> list[dict[str, Any]]:

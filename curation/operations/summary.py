@@ -52,7 +52,11 @@ def stop(round: Round) -> str:
     share = result["finds"] / max(1, result["attempts"]) if "attempts" in result else None
     if gain > 0 or (share is not None and share >= FEW_FINDS):
         return ""
-    hunted = "no adversary looked for more" if share is None else f"{share:.1%} of the adversary's attempts were finds"
+    hunted = (
+        "no adversary looked for more"
+        if share is None
+        else f"{share * 100:.1f} % of the adversary's attempts were finds"
+    )
     return f"the guard did not get better on the frozen set ({gain:+.3f} average precision), and {hunted}"
 
 
@@ -66,6 +70,7 @@ def counts(round: Round) -> dict[str, int]:
         queued=Count("pk", filter=Q(state=state.QUEUED)),
         accepted=Count("pk", filter=Q(state=state.ACCEPTED)),
         rejected=Count("pk", filter=Q(state=state.REJECTED)),
+        disputed=Count("pk", filter=Q(state=state.DISPUTED)),
     )
     standing = Verdict.objects.current().exclude(decision=Verdict.Decision.SKIP).filter(example__round=round)
     return {

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from django import template
+from django.utils import timezone
 from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timesince import timesince
 
 from pipeline.dialects import judged
 
@@ -118,6 +121,27 @@ def brief(value: object) -> object:
 def reach(span: object) -> str:
     """A 95 % interval of a share, in percent; nothing where there is none."""
     return f"{span[0] * 100:.1f} to {span[1] * 100:.1f} %" if isinstance(span, tuple | list) else ""
+
+
+@register.filter
+def since(moment: datetime) -> str:
+    """How long ago a moment is, in words."""
+    return "under a minute" if timezone.now() - moment < timedelta(minutes=1) else timesince(moment)
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """When something was, seen from now."""
+    return "just now" if timezone.now() - moment < timedelta(minutes=1) else f"{timesince(moment)} ago"
+
+
+@register.filter
+def tempo(rate: float) -> str:
+    """A rate, given a second, over the time in which one may picture it."""
+    for over, words in ((1, "a second"), (60, "a minute")):
+        if rate * over >= 0.1:
+            return f"{rate * over:.1f} {words}"
+    return f"{rate * 3600:.1f} an hour"
 
 
 @register.filter

@@ -156,7 +156,7 @@ def bring_in(request: access.UserRequest, project: Project) -> HttpResponse:
 def _bring_in(request: access.UserRequest, project: Project, form: ImportForm) -> HttpResponse:
     context = {
         "project": project, "form": form, "largest": settings.MAX_IMPORT_BYTES // 2**20,
-        "imports": project.imports.select_related("created_by")[:20],
+        "imports": project.imports.select_related("created_by")[:20], "categories": project.policy_version.keys(),
     }  # fmt: skip
     return render(request, "example/import.html", context, status=422 if form.errors else 200)
 

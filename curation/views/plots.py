@@ -68,12 +68,29 @@ def _bands(one: Scored, tone: str) -> dict[str, Any]:
     )
 
 
-def history(title: str, job_kind: str, points: Sequence[tuple[float, float]], unit: str = "step") -> Plot:
-    """One metric of a job over its progress."""
-    tone = "machine" if "reward" in title.lower() else "running"
-    series = [_series(job_kind, points, tone)]
+def history(question: str, metric: str, points: Sequence[tuple[float, float]], tone: str) -> Plot:
+    """One metric of a job over its steps."""
+    series = [_series(metric, onward(points), tone)]
     low = 0 if all(y >= 0 for _, y in points) else None
-    return lines(title, series, _axis(unit, None, None, False), _axis("", low, None, False))
+    return lines(question, series, _axis("Step", None, None, False), _axis(metric, low, None, False))
+
+
+def onward(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points of a job, with steps that only go up.
+
+    A phase of a program counts from one again: it goes on after the phase before. An attempt that went on from a
+    checkpoint did some steps again: the newer ones stand.
+    """
+    found: list[tuple[float, float]] = []
+    past = 0.0
+    for at, value in points:
+        if found and past + at <= found[-1][0]:
+            if at <= 1:
+                past = found[-1][0]
+            else:
+                found = [point for point in found if point[0] < past + at]
+        found.append((past + at, value))
+    return found
 
 
 def flow(question: str, nodes: Sequence[tuple[str, int, str]], links: Sequence[tuple[str, str, int]]) -> Plot:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from curation.forms import RoundForm
-from curation.models import Job, Project, Round
+from curation.models import Guard, Job, Project, Round
 from curation.operations import Refused, rounds, summary
 from curation.views import access, plots
 from curation.views.projects import stages
@@ -33,8 +33,13 @@ DONE = {
     "pause": "Pausing. It goes on from what is finished.",
 }  # fmt: skip
 # Which of a program's metrics tell how it goes, and what to call them.
-CURVES = (("loss", "Training loss"), ("validation_ap", "Average precision on validation"), ("reward", "Mean reward"),
-          ("finds", "Finds"), ("kl", "Distance from the base model"))  # fmt: skip
+CURVES = (
+    ("loss", "Does it still learn?", "Training loss", "running"),
+    ("validation_ap", "Does it get better on validation?", "Average precision", "running"),
+    ("reward", "Does the adversary learn?", "Mean reward", "machine"),
+    ("finds", "How many finds so far?", "Finds", "running"),
+    ("kl", "How far did the generator move?", "Distance from the base model", "running"),
+)
 
 
 @require_GET
@@ -118,10 +123,10 @@ def rate(job: Job | None) -> float | None:
 def _curves(jobs: list[Job]) -> list[plots.Plot]:
     found = []
     for job in jobs:
-        for key, title in CURVES:
+        for key, question, metric, tone in CURVES:
             points = [(float(point["at"]), float(point[key])) for point in job.history if key in point]
             if len(points) > 1:
-                found.append(plots.history(title, job.get_kind_display(), points))
+                found.append(plots.history(question, metric, points, tone))
     return found
 
 
@@ -135,13 +140,13 @@ def _flow(round: Round) -> list[plots.Plot]:
         ("Written", made, "machine"), ("Adversary's finds", count["carried_in"], "machine"),
         ("Candidates", count["candidates"], "running"), ("Filtered out", count["filtered"], "human"),
         ("Kept", left, "running"), ("Accepted", count["accepted"], "safe"), ("Rejected", count["rejected"], "unsafe"),
-        ("Waiting", count["queued"], "review"),
+        ("Waiting", count["queued"], "review"), ("Disputed", count["disputed"], "review"),
     ]  # fmt: skip
     links = [
         ("Written", "Candidates", made), ("Adversary's finds", "Candidates", count["carried_in"]),
         ("Candidates", "Filtered out", count["filtered"]), ("Candidates", "Kept", left),
         ("Kept", "Accepted", count["accepted"]), ("Kept", "Rejected", count["rejected"]),
-        ("Kept", "Waiting", count["queued"]),
+        ("Kept", "Waiting", count["queued"]), ("Kept", "Disputed", count["disputed"]),
     ]  # fmt: skip
     return [plots.flow("Where did the candidates go?", nodes, links)]
 
@@ -163,6 +168,9 @@ def _log(job: Job | None) -> str:
         return log.read().decode("utf-8", errors="replace")
 
 
+STANDS: dict[str, str] = {Guard.State.ACTIVE: "is live", Guard.State.CANDIDATE: "waits for somebody to promote it"}
+
+
 def outcome(round: Round) -> str:
     """One sentence of what came of a round that ended."""
     if round.state == Round.State.CANCELLED:
@@ -180,4 +188,4 @@ def outcome(round: Round) -> str:
         middle += f", {now['average_precision'] - before['average_precision']:+.3f} against {round.guard_before}"
     if why := summary.stop(round):
         tail += f" Another round by this recipe will hardly pay: {why}. Change the recipe, bring other seeds, or stop."
-    return f"{guard} {middle}, and is {guard.get_state_display().lower()}.{tail}"
+    return f"{guard} {middle}, and {STANDS.get(guard.state, f'is {guard.state}')}.{tail}"

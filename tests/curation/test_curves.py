@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.operations import curves
+from curation.views import plots
 
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.2])
 LABELS = np.array([1.0, 0.0, 1.0, 0.0, 0.0])
@@ -56,3 +57,13 @@ def test_an_interval_holds_its_share(part: int, more: int) -> None:
     low, high = curves.wilson(part, part + more)  # type: ignore[misc]
 
     assert 0 <= low <= part / (part + more) <= high + 1e-12 <= 1 + 1e-12
+
+
+def test_steps_of_a_job_only_go_up() -> None:
+    """Phases count from one again; steps that an attempt did again are drawn once."""
+    two_phases = [(1.0, 0.0), (2.0, 3.0), (3.0, 5.0), (1.0, 6.0), (2.0, 9.0)]
+    resumed = [(10.0, 0.9), (20.0, 0.8), (30.0, 0.7), (20.0, 0.6), (30.0, 0.5)]
+
+    assert plots.onward(two_phases) == [(1, 0), (2, 3), (3, 5), (4, 6), (5, 9)]
+    assert plots.onward(resumed) == [(10, 0.9), (20, 0.6), (30, 0.5)]
+    assert plots.onward([]) == []

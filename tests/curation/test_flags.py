@@ -36,7 +36,7 @@ def test_a_lead_is_told_of_a_flag_finds_it_and_takes_it_down(client: Client, pro
     listed = client.get(told.address)
     page = page_of(client, example)
 
-    assert told.words == "1 flagged"
+    assert told.words == "1 flagged example"
     assert [row.pk for row in listed.context["rows"]] == [example.pk]
     assert "ana flagged it" in page
     assert "is this fraud or &lt;b&gt;privacy" in page
@@ -55,8 +55,8 @@ def test_nobody_is_sent_where_they_may_not_go(client: Client, project: Project) 
 
     told = {role: {one.words for one in overview.decisions(project, role)} for role in Role}
 
-    assert told[Role.LEAD] == {"1 disputed", "1 flagged"}
-    assert told[Role.ADJUDICATOR] == {"1 disputed"}
+    assert told[Role.LEAD] == {"1 disputed example", "1 flagged example"}
+    assert told[Role.ADJUDICATOR] == {"1 disputed example"}
     assert told[Role.ANNOTATOR] == told[Role.VIEWER] == set()
 
 

@@ -37,7 +37,7 @@ def broken(guard: Guard) -> set[str]:
 
 def test_a_guard_that_breaks_a_rule_does_not_go_live_by_itself(project: Project) -> None:
     assert newest(project).state == Guard.State.CANDIDATE
-    assert broken(newest(project)) == {"Safe twins", "Recall at 1 % false alarms"}
+    assert broken(newest(project)) == {"Harmless twins", "Harm found at 1 % false alarms"}
 
 
 def test_against_the_rules_it_takes_a_persons_reason(project: Project) -> None:
@@ -59,7 +59,7 @@ def test_who_overruled_what_and_why_is_kept(project: Project) -> None:
     entry = AuditEntry.objects.get(action="guard-promoted-against-rules")
     assert entry.actor == lead
     assert entry.detail["reason"] == "The twins of this set are mislabelled."
-    assert {rule for rule, _ in entry.detail["broken"]} == {"Safe twins", "Recall at 1 % false alarms"}
+    assert {rule for rule, _ in entry.detail["broken"]} == {"Harmless twins", "Harm found at 1 % false alarms"}
     assert newest(project).state == Guard.State.ACTIVE
 
 
@@ -184,4 +184,4 @@ def test_on_another_set_a_guard_is_compared_with_its_parents_figures_on_that_set
 
     page = client.get(reverse("guard", args=[project.slug, 2]), {"set": other.pk}).content.decode()
 
-    assert "0.500<small>-0.400 against Guard 1" in page
+    assert '0.500<small><span class="text-nowrap">-0.400</span> against Guard 1' in page

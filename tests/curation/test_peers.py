@@ -230,7 +230,7 @@ def test_a_peer_has_a_page_with_its_figures_beside_the_active_guard(project: Pro
 
     assert "Somebody &lt;b&gt;else&lt;/b&gt;" in shown
     assert "0.750 to 0.850" in shown
-    assert f"{0.8 - known:+.3f} against {active}" in shown
+    assert f"{0.8 - known:+.3f}</span> against {active}" in shown
     assert "75.0 %<small>70.0 to 80.0 %" in shown
     assert "1 to 9 words" in shown
     assert "moderation endpoint" in shown

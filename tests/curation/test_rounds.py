@@ -426,7 +426,7 @@ def test_a_rounds_page_tells_how_different_the_candidates_are(
 
 @pytest.mark.parametrize(
     ("gain", "attempts", "rounds_gone", "stops"),
-    [(0.01, 1000, 3, ""), (-0.01, 100, 3, ""), (-0.01, 1000, 2, "0.3% of the adversary's attempts")],
+    [(0.01, 1000, 3, ""), (-0.01, 100, 3, ""), (-0.01, 1000, 2, "0.3 % of the adversary's attempts")],
     ids=["the guard gains", "the adversary finds", "neither"],
 )
 def test_rounds_go_on_as_long_as_they_pay(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from typing import Any
 
 import pytest
@@ -248,6 +250,31 @@ def test_the_round_page_asks_again_only_while_something_runs(
 @pytest.mark.usefixtures("redis_is_empty")
 def test_without_a_worker_the_page_says_so(lead: Client, project: Project, filled: dict[str, Any]) -> None:
     assert "No worker is alive" in lead.get(reverse("overview", args=[project.slug])).content.decode()
+
+
+def test_the_flow_of_a_round_loses_no_example(lead: Client, project: Project) -> None:
+    make_seeds(project, 12)
+    round = rounds.start(project, None)
+    for state, many in (("accepted", 3), ("queued", 2), ("disputed", 2), ("rejected", 1), ("filtered", 1)):
+        for _ in range(many):
+            make_example(project, round=round, state=state)
+
+    page = lead.get(reverse("round", args=[project.slug, round.number])).content.decode()
+
+    (flow,) = [json.loads(one) for one in re.findall(r"<script[^>]*json[^>]*>(.*?)</script>", page) if "flow" in one]
+    into = {link["target"]: link["value"] for link in flow["links"] if link["source"] == "Kept"}
+    assert into == {"Accepted": 3, "Waiting": 2, "Disputed": 2, "Rejected": 1}
+    assert sum(into.values()) == 8  # of nine, one was filtered out
+
+
+def test_the_import_page_shows_what_a_file_looks_like_with_the_projects_own_categories(
+    lead: Client, project: Project
+) -> None:
+    page = lead.get(reverse("import", args=[project.slug])).content.decode()
+
+    assert "text,label,categories" in page
+    for key in project.policy_version.keys():  # noqa: SIM118  # a method of ours, no dictionary
+        assert f'<span class="mono">{key}</span>' in page
 
 
 def test_judging_moves_on_to_the_next_example(lead: Client, project: Project) -> None:

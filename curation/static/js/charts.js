@@ -58,7 +58,7 @@ function flow(spec) {
     series: [{
       type: "sankey", orient: "horizontal", left: 4, right: narrow ? 80 : 120, top: 8, bottom: 8, nodeWidth: 12, nodeGap: 14, draggable: false,
       data: spec.nodes.map((one) => ({ name: one.name, value: one.value, itemStyle: { color: css(one.tone), borderWidth: 0 } })), links: spec.links,
-      label: { color: css("ink"), fontSize: narrow ? 10 : 12, formatter: (node) => `${node.name} ${node.value.toLocaleString()}` },
+      label: { color: css("ink"), fontSize: narrow ? 10 : 12, lineHeight: 13, formatter: (node) => `${node.name}${narrow ? "\n" : " "}${node.value.toLocaleString()}` },
       lineStyle: { color: "source", opacity: 0.22, curveness: 0.5 }, emphasis: { focus: "adjacency" },
     }],
   };
