@@ -16,7 +16,8 @@ FOLDER = Path(__file__).parent / "screenshots"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PAGES = {
     "overview": "", "examples": "examples/", "import": "import/", "rounds": "rounds/", "round-start": "rounds/start/",
-    "recipes": "rounds/recipes/", "queue": "queue/", "guard-rules": "guards/rules/", "threshold": "guards/1/threshold/",
+    "recipes": "rounds/recipes/", "queue": "queue/", "guard-rules": "guards/rules/", "threshold": "guards/1/#threshold",
+    "peer": "guards/peers/1/",
     "review": "review/?understood=1", "agreement": "quality/", "disputes": "quality/disputes/",
     "known-questions": "quality/known/", "exams": "quality/exams/", "people": "quality/people/",
     "rules": "quality/rules/", "guards": "guards/", "traffic": "guards/live/", "releases": "releases/",
@@ -76,7 +77,7 @@ def addresses(page: Page, project: str) -> dict[str, str]:
 def invite(page: Page, project: str) -> str:
     """Make a link, as the page shows it once."""
     page.goto(f"/p/{project}/people/")
-    page.get_by_label("Whom").fill("ben")
+    page.get_by_label("Whom").fill("dan")
     page.get_by_role("button", name="Make a link").click()
     return page.locator("[data-secret]").inner_text()
 
@@ -87,6 +88,7 @@ def take(page: Page, name: str, address: str) -> None:
         for width in (1440, 390) if name in NARROW else (1440,):
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
             page.set_viewport_size({"width": width, "height": 900 if width > 400 else 844})
+            page.goto("about:blank")  # else a place on the same page would be no new page
             page.goto(address)
             if name == "review":
                 page.wait_for_selector("html[data-desk=ready]")
