@@ -243,10 +243,13 @@ def flat(body: Any, before: str = "") -> dict[str, Any]:
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Settings in which two recipes differ: path, the first one's value, the second one's; None where it has none.
 
-    What a recipe leaves out counts as its default, so that spelling a default out is no difference.
+    What a recipe leaves out counts as its default, so that spelling a default out is no difference. A stage that the
+    second one does not use is one difference, whatever its settings were.
     """
     left, right = flat(_spelt_out(one)), flat(_spelt_out(other))
     paths = [path for path in sorted({*left, *right}) if left.get(path) != right.get(path)]
+    gone = tuple(path.removesuffix("used") for path in paths if path.endswith(".used") and not right.get(path))
+    paths = [path for path in paths if path.endswith(".used") or not path.startswith(gone)]
     return [(path, left.get(path), right.get(path)) for path in paths if not path.endswith((".key", "name"))]
 
 

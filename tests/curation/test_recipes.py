@@ -173,3 +173,11 @@ def posted(form: RecipeForm) -> dict[str, Any]:
             if card.used:
                 data[card.kind] = card.key
     return {name: value for name, value in data.items() if value is not False}
+
+
+def test_a_stage_that_is_left_out_is_one_difference() -> None:
+    fewer = recipes.default()
+    fewer["filter"]["filters"] = [one for one in fewer["filter"]["filters"] if one["key"] != "fidelity"]
+
+    assert recipes.differences(recipes.default(), fewer) == [("filter.filters.fidelity.used", True, None)]
+    assert len(recipes.differences(fewer, recipes.default())) > 1  # what is new is told with its settings
