@@ -30,7 +30,7 @@ from tests.tiny_models import tiny_encoder
 
 SEEDS = ROOT / "curation" / "demo" / "seeds.jsonl"
 MILD = ("fraud", "privacy", "theft", "harassment")
-LONG = 60_000  # milliseconds; a step takes a few seconds where nobody else wants the processor
+LONG = 240_000  # milliseconds; a step takes a few seconds where nobody else wants the processor
 PASSWORD = "plants and rain 7"
 KEPT = {"use-augmenters-chat-spelling", "use-filters-exact-duplicate", "use-filters-length"}
 
@@ -120,6 +120,7 @@ def read(desk: Desk) -> None:
         desk.page.keyboard.up(desk.keys["reveal"])
 
 
+@pytest.mark.timeout(1800)
 def test_a_new_lead_goes_from_an_empty_database_to_a_dataset(
     browser: Browser, live_server: Any, settings: Any, tmp_path: Path, redis_is_empty: None
 ) -> None:
@@ -127,7 +128,7 @@ def test_a_new_lead_goes_from_an_empty_database_to_a_dataset(
     encoder, complaints = tiny_encoder(tmp_path / "encoder"), []
     context = browser.new_context(base_url=live_server.url, accept_downloads=True)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(30_000)
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     try:
