@@ -22,7 +22,8 @@ def fluency(tmp_path: Path) -> Fluency:
 def test_what_it_thinks_of_a_text_does_not_depend_on_the_others(fluency: Fluency) -> None:
     together = fluency([*SHORT, LONG])
 
-    assert together[:3] == pytest.approx([fluency([text])[0] for text in SHORT], abs=1e-4)
+    # Where the weights are bfloat16, another batch moves the third digit; padding that counted would move the first.
+    assert together[:3] == pytest.approx([fluency([text])[0] for text in SHORT], abs=0.02)
     assert fluency([]) == []
 
 
