@@ -2,10 +2,11 @@
 
     python benchmarks/loop_gain.py --train train.jsonl.gz --eval FOLDER --seeds 300 --rounds 3 --repeats 3
 
-Six arms, trained with the same settings for the same number of steps, each several times with weights and batches of
+Seven arms, trained with the same settings for the same number of steps, each several times with weights and batches of
 its own, and measured on the same rows:
-(a) seeds only, (b) seeds and easy text edits, (c) seeds with augmentation and paraphrase, (d) the same and the finds of
-a best-of-n adversary, (e) the same and those of a GRPO adversary, (f) as many real rows as (d) made: the ceiling.
+(a) seeds only, (b) seeds and easy text edits, (c) seeds with augmentation and paraphrase, (d) the same and what an
+adversary brings: the finds of best-of-n and the contrast pairs that the guard confuses, (e) the same with GRPO, (f) as
+many real rows as (d) made: the ceiling, (g) (c) and as many contrast pairs as in (d), drawn without asking the guard.
 Nothing is reviewed by people: what every filter keeps is taken. The adversary's judge learns from the seeds alone.
 
 Seeds are balanced by label and drawn evenly from the sources; a fifth of them is the validation split, from which
@@ -42,6 +43,8 @@ from classifier.normalize import words  # noqa: E402
 from classifier.runfolder import RunFolder, write_json  # noqa: E402
 from classifier.score import load_scorer  # noqa: E402
 from classifier.train import train  # noqa: E402
+from pipeline import catalogue  # noqa: E402
+from pipeline.adversary.contrast import STAGE  # noqa: E402
 from pipeline.adversary.run import attack  # noqa: E402
 from pipeline.context import is_forbidden_text  # noqa: E402
 from pipeline.filter import filter_examples  # noqa: E402
@@ -81,10 +84,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of the adversary")
     parser.add_argument("--repeats", type=int, default=3, help="each with seeds and weights of its own")
     parser.add_argument("--repeat", type=int, help="only this one")
-    parser.add_argument("--arms", default="abcdfe")
+    parser.add_argument("--arms", default="abcdfge")
     parser.add_argument("--trainings", type=int, default=3, help="of every arm; figures are means over them")
     parser.add_argument("--steps", type=int, default=100, help="of every training, 16 rows each")
     parser.add_argument("--candidates", type=int, default=768, help="that the adversary writes in a round")
+    parser.add_argument("--pairs", type=int, default=64, help="contrast pairs that the adversary brings in a round")
     parser.add_argument("--grpo-steps", type=int, default=6, help="in a round")
     parser.add_argument("--limit", type=int, default=400, help="rows of an evaluation set, 0 for all")
     parser.add_argument("--work", type=Path, default=ROOT / "var/loop-gain")
@@ -136,7 +140,8 @@ class Repeat:
             for at, (row, out) in enumerate(zip(drawn, held, strict=True))
         ]  # fmt: skip
         self.learnt = [row for row in self.seeds if row["split"] == "train"]
-        asked = [options.steps, options.candidates, options.grpo_steps, STAGES, FILTERS, number, self.seeds]
+        budget = [options.steps, options.candidates, options.grpo_steps, options.pairs]
+        asked = [*budget, STAGES, FILTERS, number, self.seeds]
         key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]
         self.folder = options.work / f"{number}-{key}"
 
@@ -146,7 +151,7 @@ class Repeat:
         """The rows of an arm beside the seeds."""
         return {
             "a": lambda: [], "b": self.edited, "c": self.written, "d": lambda: self.hunted("best-of-n"),
-            "e": lambda: self.hunted("grpo"), "f": self.real,
+            "e": lambda: self.hunted("grpo"), "f": self.real, "g": self.paired,
         }[arm]()  # fmt: skip
 
     def edited(self) -> list[Row]:
@@ -173,9 +178,9 @@ class Repeat:
         if drafts and not (sifted / "output.parquet").exists():
             known = [{**row, "role": "known"} for row in [*self.learnt, *before]]
             texts = {row["id"]: row["text"] for row in self.learnt}
-            columns = ("id", "text", "label", "family", "parent_id")
+            columns = ("id", "text", "label", "family", "parent_id", "origin")
             candidates = [{**{key: row[key] for key in columns}, "role": "candidate",
-                           "parent_text": texts[row["parent_id"]]} for row in drafts]  # fmt: skip
+                           "parent_text": texts.get(row["parent_id"])} for row in drafts]  # fmt: skip
             sifted.write_request({"settings": {"filters": FILTERS, "languages": ["en"]}})
             sifted.write_rows([*candidates, *known], "input.parquet")  # the first row names the columns
             filter_examples(sifted, say(name))
@@ -199,6 +204,7 @@ class Repeat:
                 run.write_request({"settings": {
                     "method": {"key": method, "settings": settings}, "guard": str(guard),
                     "seed": self.number * 100 + number, "wanted": self.options.candidates // 4,
+                    "pairs": self.options.pairs,
                 }})  # fmt: skip
                 columns = ("id", "text", "label", "family")
                 run.write_rows(
@@ -211,6 +217,17 @@ class Repeat:
             if found and number < self.options.rounds:
                 guard = self.trained(f"{name}-guard", made)
         return made
+
+    def paired(self) -> list[Row]:
+        """What is written, and as many texts of contrast pairs as the best-of-n loop brought, drawn at random."""
+        wanted = sum(row["stage"] == STAGE for row in self.hunted("best-of-n"))
+        drawn = [pair for number in range(self.options.rounds) for pair in catalogue.pairs(self.number * 100 + number)]
+        random.Random(f"pairs:{self.number}").shuffle(drawn)
+        rows = [
+            {"id": f"{pair.family}:{label}", "text": text, "label": label, "family": pair.family, "stage": STAGE}
+            for pair in drawn for text, label in ((pair.unsafe, "unsafe"), (pair.safe, "safe")) if text
+        ]  # fmt: skip
+        return self.written() + rows[:wanted]
 
     def real(self) -> list[Row]:
         """As many real rows as the best-of-n loop made."""
@@ -332,7 +349,7 @@ def summary(options: argparse.Namespace, repeats: list[Repeat]) -> dict[str, Any
         alarms = [[one["false_alarms"].get("oktest") for one in run] for run in runs]
         values["oktest_false_alarms"] = over_trainings(alarms)
         table[arm] = {name: mean_of(some) for name, some in values.items() if some}
-    pairs = [(loop, base) for loop in "dec" for base in "abcf" if loop != base and {loop, base} <= set(found)]
+    pairs = [(loop, base) for loop in "dec" for base in "abcfg" if loop != base and {loop, base} <= set(found)]
     return {
         "benchmark": "loop_gain", "seeds": options.seeds, "rounds": options.rounds, "repeats": len(repeats),
         "trainings": options.trainings, "steps": options.steps, "candidates": options.candidates,

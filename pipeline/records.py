@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Label = Literal["safe", "unsafe"]
-Origin = Literal["seed", "augmented", "paraphrased", "adversarial", "human", "traffic"]
+Origin = Literal["seed", "augmented", "paraphrased", "adversarial", "template", "human", "traffic"]
 
 SAFE: Label = "safe"
 UNSAFE: Label = "unsafe"
@@ -41,7 +41,7 @@ class Draft:
     text: str
     label: Label
     categories: tuple[str, ...]
-    parent_id: str
+    parent_id: str | None  # none for a template's text, which was written from nothing
     family: str
     origin: Origin
     stage: str  # the key of the stage that asked for it

@@ -2,7 +2,8 @@
 
 `input.parquet` holds examples with a column `role`: `seed` (write from these), `archive` (past finds, which must not
 come again) and `decided` (trusted labels, which teach the judge). `request.json` names under `settings` the method, the
-generator, the reward, the guard's folder, how many finds are wanted, the seed, and the forbidden categories.
+generator, the reward, the guard's folder, how many finds are wanted, the seed, and the forbidden categories; also how
+many contrast `pairs` of the catalogue may be brought, and the `policy_categories`, which say what of it is harm.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from pipeline import prompts
 from pipeline.adversary import Method, methods
 from pipeline.adversary.archive import Archive, Find, choose
+from pipeline.adversary.contrast import contrast
 from pipeline.adversary.hunt import Hunt, promising
 from pipeline.adversary.quiet import quiet
 from pipeline.context import Refusals, same_key
@@ -45,6 +47,9 @@ def attack(run: RunFolder, report: Report) -> None:
     quiet()
     report(0, 1, "Reading guard and examples")
     arena = _arena(settings, roles)
+    report(0, 1, "Trying contrast pairs")
+    every = [example.text for examples in roles.values() for example in examples]
+    pairs, tried = contrast(settings, every, arena.guard, arena.threshold)
     generator, meter = opened(settings.get("generator"), run.path)
     hunt = Hunt(
         seeds=promising(seeds, arena.guard([seed.text for seed in seeds]), arena.threshold, room_of(method)),
@@ -53,7 +58,8 @@ def attack(run: RunFolder, report: Report) -> None:
         wanted=int(settings.get("wanted", 40)), seed=int(settings.get("seed", 0)), report=report,
     )  # fmt: skip
     method.attack(hunt)
-    _deliver(run, hunt, method, {"refused_seeds": doubtful, "seconds": round(time.perf_counter() - start, 2)})
+    figures = {"refused_seeds": doubtful, "pairs": tried, "seconds": round(time.perf_counter() - start, 2)}
+    _deliver(run, hunt, method, figures, pairs)
 
 
 def method_of(settings: Mapping[str, Any]) -> Method:
@@ -124,8 +130,8 @@ def _fluent_folder(settings: Mapping[str, Any]) -> Path:
     return generator_folder(generator.model if isinstance(generator, Local) else DEFAULT_GENERATOR)
 
 
-def _deliver(run: RunFolder, hunt: Hunt, method: Any, figures: Mapping[str, Any]) -> None:
-    """Write the best finds and the figures of the whole hunt."""
+def _deliver(run: RunFolder, hunt: Hunt, method: Any, figures: Mapping[str, Any], pairs: Sequence[Draft]) -> None:
+    """Write the best finds, the contrast pairs, and the figures of the whole hunt."""
     finds = hunt.archive.finds
     vectors = hunt.arena.embed([find.text for find in finds])
     seeds = {seed.id: seed for seed in hunt.seeds}
@@ -138,9 +144,11 @@ def _deliver(run: RunFolder, hunt: Hunt, method: Any, figures: Mapping[str, Any]
         "finds_by_direction": {"misses": unsafe, "false_alarms": len(finds) - unsafe}, "delivered": len(best),
         "judge_silence": hunt.arena.judge_silence, "generator": hunt.meter.figures(), **hunt.figures,
     })  # fmt: skip
-    rows = [_draft(find, seeds[find.seed_id], method).to_row() for find in best]
+    drafts = [*(_draft(find, seeds[find.seed_id], method) for find in best), *pairs]
+    rows = [draft.to_row() for draft in drafts]
     run.write_rows(rows, schema=None if rows else _schema())
-    said = [f"{len(best)} finds", hunt.meter.stop, hunt.arena.judge_silence]
+    brought = pairs and f"{len(pairs)} texts of contrast pairs"
+    said = [f"{len(best)} finds", brought, hunt.meter.stop, hunt.arena.judge_silence]
     hunt.report(1, 1, ". ".join(filter(None, said)).rstrip(". "), {"finds": float(len(finds))})
 
 

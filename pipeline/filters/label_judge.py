@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class LabelJudge:
     """Drop an example whose proposed label a judge that never saw its family contradicts.
 
-    Where the judge abstains the example is kept, without a score: that is for people to decide.
+    Where the judge abstains the example is kept, without a score: that is for people to decide. A text of a template is
+    not judged: its label is known by the way it is built, and what the judge has not learnt yet is why it is tried.
     """
 
     judges_label: ClassVar[bool] = True
@@ -27,7 +28,11 @@ class LabelJudge:
 
         from pipeline.judge import Judge
 
-        candidates = list(examples)
+        every = list(examples)
+        candidates = [example for example in every if example.origin != "template"]
+        for example in every:
+            if example.origin == "template":
+                yield Finding(example.id, "label-judge", keep=True, reason="the label is the template's own")
         known = [example for example in context.known if example.id in context.embeddings]
         if not candidates or not known:
             yield from (_finding(example, None) for example in candidates)
