@@ -178,8 +178,8 @@ class Repeat:
         if drafts and not (sifted / "output.parquet").exists():
             known = [{**row, "role": "known"} for row in [*self.learnt, *before]]
             texts = {row["id"]: row["text"] for row in self.learnt}
-            columns = ("id", "text", "label", "family", "parent_id", "origin")
-            candidates = [{**{key: row[key] for key in columns}, "role": "candidate",
+            told = ("id", "text", "label", "family", "parent_id", "origin")
+            candidates = [{**{key: row[key] for key in told}, "role": "candidate",
                            "parent_text": texts.get(row["parent_id"])} for row in drafts]  # fmt: skip
             sifted.write_request({"settings": {"filters": FILTERS, "languages": ["en"]}})
             sifted.write_rows([*candidates, *known], "input.parquet")  # the first row names the columns

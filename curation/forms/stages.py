@@ -139,7 +139,8 @@ class RecipeForm:
         method = next((_entry(card) for card in self.method if card.used), None)
         typed, old = self.options.cleaned_data, self.before
         writes = {**(old.get("generate") or {}), **{kind: chosen[kind] for kind in ("augmenters", "paraphrasers")}}
-        attack = {**(old.get("attack") or {}), "method": method, "wanted": typed["wanted"], "generator": writer}
+        attack = {**(old.get("attack") or {}), "method": method, "generator": writer}
+        attack |= {name: typed[name] for name in ("wanted", "pairs")}
         languages = typed["languages"].replace(",", " ").split() or ["en"]
         trained = self.train.settings()
         extra = {name: value for name, value in (old.get("train") or {}).items() if name not in trained}
@@ -157,8 +158,9 @@ def _entry(card: Card) -> dict[str, Any]:
 
 def _options(body: dict[str, Any]) -> dict[str, Any]:
     languages = (body.get("filter") or {}).get("languages") or ["en"]
-    wanted = (body.get("attack") or {}).get("wanted", 40)
-    return {"name": body.get("name", ""), "languages": " ".join(languages), "wanted": wanted}
+    attack = body.get("attack") or recipes.default()["attack"]
+    chosen = {"wanted": attack.get("wanted", 40), "pairs": attack.get("pairs", 0)}
+    return {"name": body.get("name", ""), "languages": " ".join(languages), **chosen}
 
 
 class Options(forms.Form):
@@ -172,6 +174,10 @@ class Options(forms.Form):
     wanted = forms.IntegerField(
         label="Finds wanted", min_value=1, max_value=MOST_WANTED, widget=forms.NumberInput({"class": "form-control"})
     )
+    pairs = forms.IntegerField(
+        label="Contrast pairs wanted", min_value=0, max_value=MOST_WANTED, help_text="of the catalogue, 0 for none",
+        widget=forms.NumberInput({"class": "form-control"}),
+    )  # fmt: skip
 
 
 class SourceForm(forms.Form):

@@ -149,6 +149,7 @@ class Example(Stateful):
         AUGMENTED = "augmented"
         PARAPHRASED = "paraphrased"
         ADVERSARIAL = "adversarial"
+        TEMPLATE = "template"  # of the catalogue of contrast pairs; the label is known by the way it is built
         HUMAN = "human"
         TRAFFIC = "traffic"  # a live request that the project chose to keep
 

@@ -62,7 +62,8 @@ WITH judge AS (
         (CASE WHEN guard IS NULL THEN 1 - 2 * abs(judge - 0.5) END,
             format('The judge is torn: %%s', round(judge::numeric, 2))),
         (CASE WHEN apart IS NOT NULL THEN 0.5 * least(apart, 1) END, 'Unlike anything decided so far'),
-        (CASE WHEN origin = 'adversarial' THEN 1.0 END, 'The adversary found it')
+        (CASE WHEN origin = 'adversarial' THEN 1.0 END, 'The adversary found it'),
+        (CASE WHEN origin = 'template' THEN 0.5 END, 'One of a contrast pair')
     ) AS why (weight, reason) WHERE why.weight IS NOT NULL
     UNION ALL
     SELECT known.id, quota.weight, quota.reason FROM known

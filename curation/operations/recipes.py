@@ -33,12 +33,13 @@ STAGES: dict[str, Registry] = {
 PARTS: dict[str, frozenset[str]] = {
     "generate": frozenset({"augmenters", "paraphrasers", "generator", "seeds", "source"}),
     "filter": frozenset({"filters", "languages"}),
-    "attack": frozenset({"method", "reward", "generator", "wanted"}),
+    "attack": frozenset({"method", "reward", "generator", "wanted", "pairs"}),
 }
 SOURCE = frozenset({"label", "categories", "languages"})
 ENTRY = frozenset({"key", "settings", "copies"})
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 MOST_COPIES, MOST_WANTED, MOST_SEEDS = 20, 10_000, 1_000_000
+PAIRS = 64  # contrast pairs that an attack brings at most; more hardly helped (docs/experiments.md)
 LARGEST_FILE = 256 * 1024  # bytes: a recipe is a page of text
 REMEDY = "Correct the recipe and start again."
 
@@ -62,7 +63,7 @@ def default() -> dict[str, Any]:
             "languages": ["en"],
         },
         "train": {},
-        "attack": {"method": {"key": "grpo", "settings": {}}, "generator": generator, "wanted": 40},
+        "attack": {"method": {"key": "grpo", "settings": {}}, "generator": generator, "wanted": 40, "pairs": PAIRS},
     }  # fmt: skip
 
 
@@ -115,6 +116,7 @@ def _check_part(part: str, value: dict[str, Any], names: frozenset[str]) -> None
         _within(f"copies of {entry['key']}", entry.get("copies", 1), 1, MOST_COPIES)
     _within("seeds", value.get("seeds", 0), 0, MOST_SEEDS)
     _within("wanted", value.get("wanted", 0), 0, MOST_WANTED)
+    _within("pairs", value.get("pairs", 0), 0, MOST_WANTED)
     _texts(f"{part}.languages", value.get("languages") or [])
     source = _mapping(value.get("source") or {}, "source")
     _known("source", source, SOURCE)

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from classifier.artifacts import publish
 from classifier.runfolder import RunFolder, digest_rows
@@ -34,12 +34,14 @@ from curation.operations import (
     webhooks,
 )
 from curation.operations.jobs import Attempt, finish
-from pipeline import adversary
+from pipeline import adversary, catalogue
 from pipeline.warm_start import PAIRS
 
 CHUNK = 1000  # rows a statement
 JUDGE = "label-judge"
+AGREED, KNOWN = "filters and judge agree", "filters agree; the label is its template's own"
 REWRITTEN = (Example.Origin.PARAPHRASED, Example.Origin.ADVERSARIAL)
+BROUGHT = (Example.Origin.ADVERSARIAL, Example.Origin.TEMPLATE)  # by an attack
 MOST_PAIRS = 2000  # more than a short tuning reads
 
 
@@ -104,16 +106,20 @@ def _accepted_pairs(round: Round, generator: dict[str, Any]) -> list[dict[str, A
 def _store_drafts(attempt: Attempt, folder: RunFolder, home: Round) -> int:
     """Store a program's drafts as new examples of `home`; return how many."""
     rows = folder.rows("output.parquet")
-    parents = Example.objects.in_bulk({int(row["parent_id"]) for row in rows})
-    made = [_example(attempt.job, home, parents[int(row["parent_id"])], n, row) for n, row in enumerate(rows)]
+    parents = Example.objects.in_bulk({int(row["parent_id"]) for row in rows if row["parent_id"]})
+    made = [
+        _example(attempt.job, home, parents[int(row["parent_id"])] if row["parent_id"] else None, n, row)
+        for n, row in enumerate(rows)
+    ]
     Example.objects.bulk_create(made, batch_size=CHUNK)
     return len(made)
 
 
-def _example(job: Job, home: Round, parent: Example, number: int, row: dict[str, Any]) -> Example:
+def _example(job: Job, home: Round, parent: Example | None, number: int, row: dict[str, Any]) -> Example:
     example = Example(
         project=job.project, round=home, text=row["text"], language=row["language"], origin=row["origin"],
-        split=parent.split, parent=parent, family=parent.family, made_by_job=job, made_as=number, stage=row["stage"],
+        split=parent.split if parent else Split.TRAIN, parent=parent, family=parent.family if parent else row["family"],
+        made_by_job=job, made_as=number, stage=row["stage"],
         stage_settings=json.loads(row["settings"]), prompt=row["prompt"], model_digest=row["model"],
         scores=json.loads(row["scores"]), proposed_label=row["label"], proposed_categories=list(row["categories"]),
     )  # fmt: skip
@@ -197,7 +203,8 @@ def _sort_out(round: Round, job: Job) -> None:
 
 
 def auto_review(attempt: Attempt) -> None:
-    """Accept what every filter keeps and the judge agrees with. The rest goes on waiting for people."""
+    """Accept what every filter keeps and the judge agrees with, and texts whose label is known by the way they are
+    built. The rest goes on waiting for people."""
     round, job = _round(attempt), attempt.job
     with transaction.atomic():
         job.fence()
@@ -218,14 +225,16 @@ def auto_review(attempt: Attempt) -> None:
 
 def _agreed(round: Round) -> Any:
     judged = Finding.objects.filter(example__round=round, filter=JUDGE, keep=True, score__isnull=False)
-    queued = round.examples.filter(state=Example.State.QUEUED, pk__in=judged.values("example_id"))
+    known = Q(pk__in=judged.values("example_id")) | Q(origin=Example.Origin.TEMPLATE)
+    queued = round.examples.filter(known, state=Example.State.QUEUED)
     return queued.exclude(verdicts__maker=Verdict.Maker.MACHINE).select_for_update(of=("self",)).order_by("pk")
 
 
 def _machine_verdict(example: Example, job: Job) -> Verdict:
     return Verdict(
         example=example, maker=Verdict.Maker.MACHINE, job=job, decision=Verdict.Decision.ACCEPT,
-        label=example.proposed_label, categories=example.proposed_categories, reason="filters and judge agree",
+        label=example.proposed_label, categories=example.proposed_categories,
+        reason=KNOWN if example.origin == Example.Origin.TEMPLATE else AGREED,
         policy_version=job.project.policy_version,
     )  # fmt: skip
 
@@ -307,7 +316,13 @@ def attack(attempt: Attempt) -> None:
     round = _round(attempt)
     recipe = round.settings_for("attack")
     guard = settings.ARTIFACTS_DIR / round.guard.path
-    request = {"settings": {**recipe, "guard": str(guard), "seed": round.pk, "forbidden_categories": _forbidden(round)}}
+    policy = round.project.policy_version
+    languages = round.settings_for("filter").get("languages") or [catalogue.LANGUAGE]
+    request = {"settings": {
+        **recipe, "guard": str(guard), "seed": round.pk, "forbidden_categories": _forbidden(round),
+        "pairs": recipe.get("pairs", 0) if catalogue.LANGUAGE in languages else 0,
+        "policy_categories": list(policy.categories.values("key", "crosswalk")),
+    }}  # fmt: skip
     folder = attempt.run(["pipeline", "adversary"], request, {"input.parquet": _attack_rows(round)})
     with transaction.atomic():
         attempt.job.fence()
@@ -320,7 +335,7 @@ def _attack_rows(round: Round) -> list[dict[str, Any]]:
     trainable = round.project.examples.trainable().order_by("pk")
     decided = [{**example.to_row(), "role": "decided"} for example in trainable]
     seeds = [{**row, "role": "seed"} for row in _seeds(round, 0)]
-    past = round.project.examples.filter(origin=Example.Origin.ADVERSARIAL).order_by("pk")
+    past = round.project.examples.filter(origin__in=BROUGHT).order_by("pk")
     return seeds + decided + [{**example.to_row(), "role": "archive"} for example in past]
 
 

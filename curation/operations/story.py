@@ -23,6 +23,7 @@ MACHINES = ("guard", "shadow", "judge", "reward")  # scores that tell what a mac
 ORIGINS = {
     "seed": "Added as a seed", "human": "Written by a person", "augmented": "Written by a machine",
     "paraphrased": "Rewritten by a machine", "adversarial": "Found by the adversary", "traffic": "Kept of live traffic",
+    "template": "One of a contrast pair",
 }  # fmt: skip
 STATES = {
     "new": "no filter has looked at it yet", "filtered": "a filter advises against it", "queued": "waits for people",

@@ -65,7 +65,7 @@ def counts(round: Round) -> dict[str, int]:
     state = Example.State
     candidates = round.examples.aggregate(
         candidates=Count("pk"),
-        carried_in=Count("pk", filter=Q(origin=Example.Origin.ADVERSARIAL)),
+        carried_in=Count("pk", filter=Q(origin__in=[Example.Origin.ADVERSARIAL, Example.Origin.TEMPLATE])),
         filtered=Count("pk", filter=Q(state=state.FILTERED)),
         queued=Count("pk", filter=Q(state=state.QUEUED)),
         accepted=Count("pk", filter=Q(state=state.ACCEPTED)),
@@ -192,6 +192,15 @@ def _beside_the_round_before(round: Round, tables: list[dict[str, Any]]) -> list
 def warm_start(round: Round) -> dict[str, Any]:
     """What the writer learnt from accepted rewrites before this round wrote; empty where it was not asked to."""
     return _result(round, Job.Kind.GENERATE).get("warm_start") or {}
+
+
+def contrast(round: Round) -> dict[str, Any]:
+    """How many contrast pairs the round's guard confuses, by topic, the worst first; empty where none was tried."""
+    found = _result(round, Job.Kind.ATTACK).get("pairs") or {}
+    if not found.get("tried"):
+        return {}
+    rows = [{**row, "rate": _share(row["tried"] - row["confused"], row["tried"])} for row in found["by_topic"]]
+    return {**found, "by_topic": sorted(rows, key=lambda row: (row["rate"], row["name"]))}
 
 
 def diversity(round: Round) -> list[tuple[str, Any, Any]]:

@@ -103,7 +103,7 @@ def _context(project: Project, round: Round) -> dict[str, Any]:
         "project": project, "round": round, "job": job, "jobs": jobs, "stages": stages(round),
         "figures": summary.of_round(round), "plots": [*_flow(round), *_curves(jobs)],
         "kept_by": summary.kept_by(round), "warm_start": summary.warm_start(round),
-        "diversity": summary.diversity(round),
+        "diversity": summary.diversity(round), "contrast": summary.contrast(round),
         "reasons": summary.reasons(round), "samples": _samples(round, job),
         "deciles": summary.reward_deciles(round), "names": project.category_names(), "log": _log(job),
         "pace": pace, "left": (job.total - job.done) / pace if job and pace else None,
@@ -137,13 +137,13 @@ def _flow(round: Round) -> list[plots.Plot]:
     if not (count["filtered"] or count["queued"] or count["accepted"]):
         return []
     nodes = [
-        ("Written", made, "machine"), ("Adversary's finds", count["carried_in"], "machine"),
+        ("Written", made, "machine"), ("From the attack", count["carried_in"], "machine"),
         ("Candidates", count["candidates"], "running"), ("Filtered out", count["filtered"], "human"),
         ("Kept", left, "running"), ("Accepted", count["accepted"], "safe"), ("Rejected", count["rejected"], "unsafe"),
         ("Waiting", count["queued"], "review"), ("Disputed", count["disputed"], "review"),
     ]  # fmt: skip
     links = [
-        ("Written", "Candidates", made), ("Adversary's finds", "Candidates", count["carried_in"]),
+        ("Written", "Candidates", made), ("From the attack", "Candidates", count["carried_in"]),
         ("Candidates", "Filtered out", count["filtered"]), ("Candidates", "Kept", left),
         ("Kept", "Accepted", count["accepted"]), ("Kept", "Rejected", count["rejected"]),
         ("Kept", "Waiting", count["queued"]), ("Kept", "Disputed", count["disputed"]),
@@ -181,6 +181,8 @@ def outcome(round: Round) -> str:
     now, before = (summary.guard_figures(round, one) for one in (guard, round.guard_before))
     found = summary.found(round).count()
     tail = f" The adversary found {found} examples that it gets wrong; they wait in the next round." if found else ""
+    if pairs := summary.contrast(round):
+        tail += f" Of {pairs['tried']} contrast pairs it confuses {pairs['confused']}; {pairs['brought']} come along."
     if now is None or now["average_precision"] is None:
         return f"{guard} is trained.{tail}"
     middle = f"reaches {now['average_precision']:.3f} average precision on the frozen set"

@@ -147,7 +147,7 @@ def _deliver(run: RunFolder, hunt: Hunt, method: Any, figures: Mapping[str, Any]
     drafts = [*(_draft(find, seeds[find.seed_id], method) for find in best), *pairs]
     rows = [draft.to_row() for draft in drafts]
     run.write_rows(rows, schema=None if rows else _schema())
-    brought = pairs and f"{len(pairs)} texts of contrast pairs"
+    brought = f"{len(pairs)} texts of contrast pairs" if pairs else ""
     said = [f"{len(best)} finds", brought, hunt.meter.stop, hunt.arena.judge_silence]
     hunt.report(1, 1, ". ".join(filter(None, said)).rstrip(". "), {"finds": float(len(finds))})
 

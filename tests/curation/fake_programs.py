@@ -9,6 +9,7 @@ from typing import Any
 
 from classifier.artifacts import write_manifest
 from classifier.runfolder import RunFolder, write_json
+from pipeline.adversary.contrast import contrast
 from pipeline.records import Draft
 
 
@@ -21,6 +22,7 @@ class FakePrograms:
         self.average_precision = 0.7
         self.gain = 0.01  # of each guard that is measured
         self.attempts = 100  # of the adversary, three of them finds
+        self.torn = False  # the guard, about every contrast pair
         self.written: dict[str, Any] = {}  # more figures of `generate`
         self.sifted: dict[str, Any] = {}  # figures of `filter`
         self.scores: dict[str, float] = {}  # of every row of a label
@@ -85,8 +87,12 @@ class FakePrograms:
 
     def adversary(self, run: RunFolder) -> None:
         seeds = [row for row in run.rows() if row["role"] == "seed"][:3]
-        run.write_rows([_draft(seed, f"{seed['text']} in disguise", "adversarial") for seed in seeds])
-        write_json(run / "metrics.json", {"finds": len(seeds), "attempts": self.attempts})
+        settings, known = run.request()["settings"], [row["text"] for row in run.rows()]
+        sure = settings if self.torn else {**settings, "pairs": 0}
+        pairs, tried = contrast(sure, known, lambda texts: [0.5001] * len(texts), 0.5)
+        finds = [_draft(seed, f"{seed['text']} in disguise", "adversarial") for seed in seeds]
+        run.write_rows([*finds, *(pair.to_row() for pair in pairs)])
+        write_json(run / "metrics.json", {"finds": len(seeds), "attempts": self.attempts, "pairs": tried})
 
 
 def _draft(seed: dict[str, Any], text: str, origin: Any) -> dict[str, Any]:

@@ -75,6 +75,49 @@ def test_the_adversarys_finds_are_filtered_in_the_next_round(project: Project, p
     assert second.examples.filter(origin="adversarial").exclude(state="new").count() == 3
 
 
+def test_contrast_pairs_come_with_the_finds_and_are_taken_by_their_own_label(
+    project: Project, programs: FakePrograms
+) -> None:
+    programs.torn = True
+    recipe = recipes.default()
+    recipe["attack"]["pairs"] = 5
+    first = work_all(started(project, review="auto", recipe=recipe))
+
+    waiting = project.rounds.get(number=1).examples.filter(origin="template")
+    assert {example.state for example in waiting} == {"new"}
+    assert {example.split for example in waiting} == {"train"}
+    assert len({example.family for example in waiting}) == 5
+    assert {tuple(example.proposed_categories) for example in waiting if example.proposed_label == "safe"} == {()}
+    allowed = {key for key, *_ in project.policy_version.categories.values_list("key")}
+    assert {key for example in waiting for key in example.proposed_categories} <= allowed
+    assert summary.contrast(first)["brought"] == 5
+    assert summary.counts(first)["adversarial_found"] == 3
+
+    second = work_all(started(project, review="auto", recipe=recipe))
+
+    taken = second.examples.filter(origin="template", state="accepted")
+    reasons = {verdict.reason for example in taken for verdict in example.verdicts.all()}
+    assert taken and reasons == {stages.KNOWN}
+    assert not second.examples.filter(origin="template", state="queued").exists()
+    again = project.rounds.get(number=2).examples.filter(origin="template")
+    assert not set(again.values_list("text", flat=True)) & set(waiting.values_list("text", flat=True))
+
+
+@pytest.mark.parametrize("change", [{"attack": {"pairs": 0}}, {"filter": {"languages": ["de"]}}], ids=["off", "German"])
+def test_no_contrast_pairs_where_they_are_switched_off_or_of_another_language(
+    project: Project, programs: FakePrograms, change: dict[str, Any]
+) -> None:
+    programs.torn = True
+    recipe = recipes.default()
+    for part, settings in change.items():
+        recipe[part] |= settings
+
+    round = work_all(started(project, review="auto", recipe=recipe))
+
+    assert not project.examples.filter(origin="template").exists()
+    assert summary.contrast(round) == {}
+
+
 def test_both_guards_are_measured_on_the_same_frozen_set(project: Project, programs: FakePrograms) -> None:
     work_all(started(project, review="auto"))
 
