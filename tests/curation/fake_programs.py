@@ -22,6 +22,7 @@ class FakePrograms:
         self.gain = 0.01  # of each guard that is measured
         self.attempts = 100  # of the adversary, three of them finds
         self.written: dict[str, Any] = {}  # more figures of `generate`
+        self.hunted: dict[str, Any] = {}  # more figures of `adversary`
         self.sifted: dict[str, Any] = {}  # figures of `filter`
         self.scores: dict[str, float] = {}  # of every row of a label
         self.look: Callable[[RunFolder], object] = lambda run: None  # at a folder before it is worked on
@@ -86,7 +87,7 @@ class FakePrograms:
     def adversary(self, run: RunFolder) -> None:
         seeds = [row for row in run.rows() if row["role"] == "seed"][:3]
         run.write_rows([_draft(seed, f"{seed['text']} in disguise", "adversarial") for seed in seeds])
-        write_json(run / "metrics.json", {"finds": len(seeds), "attempts": self.attempts})
+        write_json(run / "metrics.json", {"finds": len(seeds), "attempts": self.attempts, **self.hunted})
 
 
 def _draft(seed: dict[str, Any], text: str, origin: Any) -> dict[str, Any]:
