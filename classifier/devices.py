@@ -7,11 +7,16 @@ samples of a step are the same however many processes share them. Only the first
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
+Answer = TypeVar("Answer")
 
 
 class Devices:
@@ -26,6 +31,7 @@ class Devices:
         self.device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
         if self.count > 1 and not torch.distributed.is_initialized():
             torch.distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+        self._patient = _patient_group() if self.count > 1 else None
 
     @property
     def first(self) -> bool:
@@ -73,13 +79,52 @@ class Devices:
         import torch
 
         if self.count > 1:
-            torch.distributed.barrier()
+            torch.distributed.barrier(self._patient)
+
+    def decided(self, work: Callable[[], T]) -> T:
+        """What comes of work that the first process alone does, told to all."""
+        import torch
+
+        if self.count == 1:
+            return work()
+        told: list[Any] = [work() if self.first else None]
+        torch.distributed.broadcast_object_list(told, group=self._patient)
+        answer: T = told[0]
+        return answer
+
+    def answered(self, work: Callable[[list[T]], list[Answer]], rows: list[T]) -> list[Answer]:
+        """The answers to this process's rows; the first process answers the rows of all at once, in their order."""
+        import torch
+
+        if self.count == 1:
+            return work(rows)
+        parts: list[Any] = [None] * self.count
+        torch.distributed.all_gather_object(parts, rows, group=self._patient)
+        answers = self.decided(lambda: work([row for part in parts for row in part]))
+        before = sum(map(len, parts[: self.rank]))
+        return answers[before : before + len(rows)]
+
+    def leave(self) -> None:
+        """End together: who exits alone tears connections that the others use, and may be aborted for it."""
+        import torch
+
+        if self.count > 1:
+            self.wait()
+            torch.distributed.destroy_process_group()
 
     def precision(self, bf16: bool) -> Any:
         """The context of a forward pass: bfloat16 where it was asked for and is not emulated (fifty times as slow)."""
         import torch
 
         return torch.autocast(self.device.type, torch.bfloat16, enabled=bf16 and has_bfloat16())
+
+
+@cache
+def _patient_group() -> Any:
+    """What processes say to each other on the CPU: one may work for hours before it answers, and NCCL gives up."""
+    import torch
+
+    return torch.distributed.new_group(backend="gloo", timeout=timedelta(days=7))
 
 
 def has_bfloat16() -> bool:

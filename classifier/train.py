@@ -376,7 +376,7 @@ class Training:
             self._save(*self._decision())
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
             self._report(self.steps, self.steps, "Trained")
-        self.devices.wait()
+        self.devices.leave()
 
     def _save(self, decision: dict[str, Any], figures: dict[str, Any]) -> None:
         card = {

@@ -94,11 +94,20 @@ def _start(program: list[str], folder: Path, log: IO[bytes]) -> subprocess.Popen
 
 def _command(program: list[str], folder: Path) -> list[str]:
     """How a program is started: by Python, or by `accelerate launch` where a training names several devices."""
-    devices = 1
-    if program == ["classifier", "train"]:
-        devices = RunFolder(folder).request().get("settings", {}).get("devices", 1)
-    several = ["accelerate.commands.launch", "--num_processes", str(devices), "--num_machines", "1", "-m"]
+    devices = _devices(program, folder)
+    # Without the first flag, a machine that counts fewer GPUs gets one process and not a word about it.
+    flags = ["--multi_gpu", "--num_processes", str(devices), "--num_machines", "1"]
+    several = ["accelerate.commands.launch", *flags, "-m"]
     return [sys.executable, "-m", *(several if devices > 1 else []), *program, str(folder), "--watch-parent"]
+
+
+def _devices(program: list[str], folder: Path) -> int:
+    if program not in (["classifier", "train"], ["pipeline", "adversary"]):
+        return 1
+    settings = RunFolder(folder).request().get("settings", {})
+    if program == ["pipeline", "adversary"]:
+        settings = (settings.get("method") or {}).get("settings") or {}
+    return int(settings.get("devices", 1))
 
 
 def _listen(

@@ -1,5 +1,7 @@
 """The writer learns from what was accepted: the local generator, tuned on pairs of a text and a kept rewrite of it.
 
+What writes candidates and what attacks the guard begin with it alike, each by what was accepted when its run began.
+
 Supervised fine-tuning of an adapter (TRL), with the loss on the rewrite alone. A part of the pairs is held out, texts
 that are alike together; the adapter is used only if it finds these likelier than the base did.
 """
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.artifacts import is_whole, write_manifest
+from classifier.devices import Devices
 from classifier.families import hold_out
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from pipeline import prompts
@@ -47,7 +50,7 @@ def warmed(
         report(0, 1, f"The writer stays as it is: {len(pairs)} accepted rewrites, {FEWEST} are needed to learn from")
         return generator, {"pairs": len(pairs), "used": False}
     adapter = run / ADAPTER
-    if not is_whole(adapter):
+    if not Devices().decided(lambda: is_whole(adapter)):
         _tune(generator, pairs, adapter, run / "writer-training", report)
     figures = json.loads((adapter / FIGURES).read_text(encoding="utf-8"))
     if not figures["used"]:
@@ -73,6 +76,7 @@ def _tune(generator: Local, pairs: Sequence[Mapping[str, Any]], adapter: Path, w
     from pipeline.adversary.quiet import quiet
 
     quiet()
+    devices = Devices()
     held = hold_out([{"text": row["parent_text"], "label": row["label"]} for row in pairs], HELD_OUT)
     learnt = [row for row, out in zip(pairs, held, strict=True) if not out]
     kept_back = [row for row, out in zip(pairs, held, strict=True) if out]
@@ -81,12 +85,14 @@ def _tune(generator: Local, pairs: Sequence[Mapping[str, Any]], adapter: Path, w
     before = _loss(trainer)
     trainer.train()
     after = _loss(trainer)
-    trainer.model.save_pretrained(adapter)
-    write_json(adapter / FIGURES, {
-        "pairs": len(pairs), "held_out": len(kept_back), "loss_before": before, "loss_after": after,
-        "used": after < before,
-    })  # fmt: skip
-    write_manifest(adapter)
+    if devices.first:
+        trainer.model.save_pretrained(adapter)
+        write_json(adapter / FIGURES, {
+            "pairs": len(pairs), "held_out": len(kept_back), "loss_before": before, "loss_after": after,
+            "used": after < before,
+        })  # fmt: skip
+        write_manifest(adapter)
+    devices.wait()
 
 
 def _loss(trainer: Any) -> float:
@@ -107,20 +113,18 @@ def _trainer(
     from trl import SFTConfig, SFTTrainer
 
     from pipeline.adversary import training
-    from pipeline.adversary.tuned import load_for_training
-    from pipeline.generators.weights import generator_folder
 
-    tokenizer, model = load_for_training(generator_folder(generator.model))
     steps = min(MOST_STEPS, max(1, EPOCHS * len(learnt) // BATCH))
     settings = SFTConfig(
-        **training.arguments(work, 0, steps, LEARNING_RATE), per_device_train_batch_size=BATCH,
+        **training.arguments(work, 0, steps, LEARNING_RATE),
+            per_device_train_batch_size=max(1, BATCH // Devices().count),
         per_device_eval_batch_size=BATCH, max_length=LONGEST, completion_only_loss=True, packing=False,
         save_strategy="no",
     )  # fmt: skip
     return training.silence(
         SFTTrainer(
-            model=model, processing_class=tokenizer, args=settings, callbacks=[_progress(report)],
-            train_dataset=_dataset(learnt), eval_dataset=_dataset(held), peft_config=training.lora(RANK),
+            **training.beginning(generator, RANK), args=settings, callbacks=[_progress(report)],
+            train_dataset=_dataset(learnt), eval_dataset=_dataset(held),
         )
     )  # fmt: skip
 

@@ -59,9 +59,8 @@ def generate(attempt: Attempt) -> None:
     round = _round(attempt)
     recipe = round.settings_for("generate")
     request = {"settings": {**recipe, "seed": round.pk, "forbidden_categories": _forbidden(round)}}
-    files = {"input.parquet": _seeds(round, recipe.get("seeds", 0), recipe.get("source"))}
-    if pairs := _accepted_pairs(round, recipe.get("generator") or {}):
-        files[PAIRS] = pairs
+    seeds = _seeds(round, recipe.get("seeds", 0), recipe.get("source"))
+    files = {"input.parquet": seeds, **_accepted_pairs(round, recipe.get("generator") or {})}
     watch = plans.Watch(attempt.job)
     folder = attempt.run(["pipeline", "generate"], request, files, look=watch)
     with transaction.atomic():
@@ -90,17 +89,21 @@ def _seeds(round: Round, wanted: int, source: dict[str, Any] | None = None) -> l
     return drawn[:wanted]
 
 
-def _accepted_pairs(round: Round, generator: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rewrites that were accepted with their parent's label, the newest first, for a writer that learns from them."""
+def _accepted_pairs(round: Round, generator: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """A file of rewrites that were accepted with their parent's label, the newest first; none where none is asked for.
+
+    A round that reviews between writing and attacking has more of them for the attack, so each tunes its own writer.
+    """
     if not (generator.get("settings") or {}).get("warm_start"):
-        return []
+        return {}
     found = round.project.examples.trainable().filter(origin__in=REWRITTEN, label=F("parent__label"))
     rewrites = found.filter(stage__in=("paraphrase", *adversary.methods.stages)).select_related("parent")
-    return [
+    pairs = [
         {"text": one.text, "parent_text": one.parent.text, "label": one.label, "categories": one.categories}
         for one in rewrites.order_by("-pk")[:MOST_PAIRS]
         if one.parent
     ]
+    return {PAIRS: pairs} if pairs else {}
 
 
 def _store_drafts(attempt: Attempt, folder: RunFolder, home: Round) -> int:
@@ -323,7 +326,8 @@ def attack(attempt: Attempt) -> None:
         "pairs": recipe.get("pairs", 0) if catalogue.LANGUAGE in languages else 0,
         "policy_categories": list(policy.categories.values("key", "crosswalk")),
     }}  # fmt: skip
-    folder = attempt.run(["pipeline", "adversary"], request, {"input.parquet": _attack_rows(round)})
+    files = {"input.parquet": _attack_rows(round), **_accepted_pairs(round, recipe.get("generator") or {})}
+    folder = attempt.run(["pipeline", "adversary"], request, files)
     with transaction.atomic():
         attempt.job.fence()
         _store_drafts(attempt, folder, rounds.next_draft(round.project))

@@ -189,9 +189,14 @@ def _beside_the_round_before(round: Round, tables: list[dict[str, Any]]) -> list
     return tables
 
 
-def warm_start(round: Round) -> dict[str, Any]:
-    """What the writer learnt from accepted rewrites before this round wrote; empty where it was not asked to."""
-    return _result(round, Job.Kind.GENERATE).get("warm_start") or {}
+def warm_starts(round: Round) -> list[tuple[str, dict[str, Any]]]:
+    """What the writer learnt from accepted rewrites before candidates were written and before the attack began.
+
+    Kinds of job with figures, without those that were not asked to learn.
+    """
+    kinds = (Job.Kind.GENERATE, Job.Kind.ATTACK)
+    found = ((kind.value, _result(round, kind).get("warm_start") or {}) for kind in kinds)
+    return [(kind, figures) for kind, figures in found if figures]
 
 
 def contrast(round: Round) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _context(project: Project, round: Round) -> dict[str, Any]:
     return {
         "project": project, "round": round, "job": job, "jobs": jobs, "stages": stages(round),
         "figures": summary.of_round(round), "plots": [*_flow(round), *_curves(jobs)],
-        "kept_by": summary.kept_by(round), "warm_start": summary.warm_start(round),
+        "kept_by": summary.kept_by(round), "warm_starts": summary.warm_starts(round),
         "diversity": summary.diversity(round), "contrast": summary.contrast(round),
         "reasons": summary.reasons(round), "samples": _samples(round, job),
         "deciles": summary.reward_deciles(round), "names": project.category_names(), "log": _log(job),

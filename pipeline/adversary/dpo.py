@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +16,10 @@ from pipeline.adversary.best_of_n import BestOfN, mix
 from pipeline.adversary.checkpoints import put_aside
 from pipeline.adversary.hunt import Hunt
 from pipeline.adversary.quiet import quiet
-from pipeline.adversary.tuned import WEIGHTS, Tuned, load_for_training
+from pipeline.adversary.tuned import WEIGHTS, Tuned, with_adapter
 from pipeline.context import silent
 from pipeline.generators import Generator, Prompt
 from pipeline.generators.local import Local
-from pipeline.generators.weights import generator_folder
 from pipeline.records import Example
 
 NAMES = {"rewards/accuracies": "accuracy", "rewards/margins": "margin"}  # the trainer's, ours
@@ -51,13 +51,14 @@ class Dpo:
     steps: int = 6  # of training in an iteration; up to 10 s each on two busy cores
     pairs_per_step: int = 4  # in memory at once
     learning_rate: float = 1e-4  # LoRA bears ten times what full training does, and the steps are few
-    beta: float = 0.1  # price of leaving the base model; lower lets the texts rot
-    rank: int = 8  # small is enough: a pair carries one bit
+    beta: float = 0.1  # price of leaving the model that it begins with; lower lets the texts rot
+    rank: int = 8  # small is enough: a pair carries one bit; a warm-started writer keeps its own
     candidates: int = 320  # written with the trained generator, at most
     copies: int = 8  # rewrites of a seed before the next one is taken, when searching
     batch: int = 64  # candidates between two reports, when searching
     max_new_tokens: int = 32  # longer than nine in ten of the demo seeds
     temperature: float = 0.7  # 0.3 copies, 1.0 loses the meaning
+    devices: int = 1  # processes of `accelerate launch`, which share out each step's pairs
     version: str = "adversary.v1"
 
     def __post_init__(self) -> None:
@@ -68,23 +69,27 @@ class Dpo:
             "steps": 1,
             "pairs_per_step": 1,
             "rank": 1,
+            "devices": 1,
         }
         at_least(self, candidates=1, copies=1, batch=1, **least)
 
     def attack(self, hunt: Hunt) -> None:
         """Do the iterations that are not done yet, then search."""
-        base = training.trainable(hunt, "DPO")
+        writer = training.trainable(hunt, "DPO")
+        training.share(self.pairs_per_step, hunt.devices, "pairs_per_step")
         places = [hunt.folder / "dpo" / f"iteration-{number}" for number in range(1, self.iterations + 1)]
-        done = sum(1 for _ in takewhile(is_whole, places))
+        done = hunt.devices.decided(lambda: sum(1 for _ in takewhile(is_whole, places)))
         if done < self.iterations:
             hunt.rewind("training", done)
         for number in range(done + 1, self.iterations + 1):
-            if hunt.over:
+            if hunt.devices.decided(lambda: hunt.over):
                 break
-            self._iterate(hunt, number, newest(base, places[: number - 1]), places[number - 1])
+            self._iterate(hunt, number, newest(writer, places[: number - 1]), places[number - 1])
             done = number
+        if not hunt.devices.first:
+            return
         hunt.figures["iterations"] = [json.loads((place / FIGURES).read_text()) for place in places[:done]]
-        BestOfN.of(self).search(hunt, newest(base, places[:done]))
+        BestOfN.of(self).search(hunt, newest(writer, places[:done]))
 
     def asks(self) -> int:
         """Texts of the iterations and of the search."""
@@ -99,11 +104,7 @@ class Dpo:
 
     def _iterate(self, hunt: Hunt, number: int, writer: Local | Tuned, place: Path) -> None:
         """Write, grade, pair, train; the manifest comes last."""
-        if place.exists():
-            put_aside(place)
-        place.mkdir(parents=True)
-        found = self._sample(hunt, number, writer)
-        hunt.step("training", number, self.iterations, {"pairs": float(len(found))})
+        found = hunt.devices.decided(lambda: self._gather(hunt, number, writer, place))
         told: Mapping[str, float] = {}
         if found:
             told = self._train(hunt, number, found, writer, place)
@@ -111,8 +112,19 @@ class Dpo:
             hunt.report(
                 number, self.iterations, f"Iteration {number}: no pairs, since no seed's texts differ in reward"
             )
-        write_json(place / FIGURES, {"pairs": len(found), **told})
-        write_manifest(place)
+        if hunt.devices.first:
+            write_json(place / FIGURES, {"pairs": len(found), **told})
+            write_manifest(place)
+        hunt.devices.wait()
+
+    def _gather(self, hunt: Hunt, number: int, writer: Generator, place: Path) -> list[Pair]:
+        """Begin the folder of an iteration with its pairs."""
+        if place.exists():
+            put_aside(place)
+        place.mkdir(parents=True)
+        found = self._sample(hunt, number, writer)
+        hunt.step("training", number, self.iterations, {"pairs": float(len(found))})
+        return found
 
     def _sample(self, hunt: Hunt, number: int, writer: Generator) -> list[Pair]:
         seeds = self._sampling().turn(hunt.seeds, number - 1)
@@ -129,7 +141,8 @@ class Dpo:
         if isinstance(writer, Tuned):
             take_up(trainer.model, writer.adapter)
         trainer.train()
-        trainer.model.save_pretrained(place)
+        if hunt.devices.first:
+            training.save(trainer.model, place)
         last: Mapping[str, float] = watched.last
         return last
 
@@ -138,40 +151,46 @@ class Dpo:
         from trl import DPOConfig, DPOTrainer
 
         datasets.disable_progress_bars()
-        tokenizer, model = load_for_training(generator_folder(training.trainable(hunt, "DPO").model))
         settings = DPOConfig(
             **training.arguments(place.parent / "work", mix(hunt.seed, -number), self.steps, self.learning_rate),
-            beta=self.beta, per_device_train_batch_size=self.pairs_per_step, save_strategy="no",
+            beta=self.beta, save_strategy="no", train_sampling_strategy="sequential",
+            per_device_train_batch_size=training.share(self.pairs_per_step, hunt.devices, "pairs_per_step"),
         )  # fmt: skip
         return training.silence(
             DPOTrainer(
-                model=model,
-                processing_class=tokenizer,
+                **training.beginning(training.trainable(hunt, "DPO"), self.rank),
                 args=settings,
-                train_dataset=self._dataset(found),
+                train_dataset=self._dataset(found, mix(hunt.seed, -number)),
                 callbacks=[watched],
-                peft_config=training.lora(self.rank),
             )
         )
 
-    def _dataset(self, found: Sequence[Pair]) -> Any:
-        """Text after text: a space stands before an answer, as it does when it is written."""
+    def _dataset(self, found: Sequence[Pair], seed: int) -> Any:
+        """Text after text: a space stands before an answer, as it does when it is written.
+
+        As many as the steps use, pass after pass, each in an order of its own: every step is full, so that processes
+        can share it out evenly and see what one of them would.
+        """
         from datasets import Dataset
 
+        chance, wanted = random.Random(seed), self.steps * self.pairs_per_step
+        rows: list[Pair] = []
+        while len(rows) < wanted:
+            rows += chance.sample(found, len(found))
         return Dataset.from_list([
             {"prompt": self.prompt(one.seed).text, "chosen": f" {one.chosen}", "rejected": f" {one.rejected}"}
-            for one in found
+            for one in rows[:wanted]
         ])  # fmt: skip
 
 
-def newest(base: Local, places: Sequence[Path]) -> Local | Tuned:
+def newest(writer: Local | Tuned, places: Sequence[Path]) -> Local | Tuned:
     """The generator after some iterations: with the last adapter there is, if there is one."""
     trained = [place for place in places if (place / WEIGHTS).exists()]
-    return Tuned(base, trained[-1]) if trained else base
+    return with_adapter(writer, trained[-1]) if trained else writer
 
 
 def take_up(model: Any, adapter: Path) -> None:
-    """Go on with a trained adapter. Given to the trainer with it, the model would be its own reference."""
+    """Go on with a trained adapter. Given to the trainer with it, the adapter would be its own reference."""
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 

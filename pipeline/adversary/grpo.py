@@ -10,14 +10,13 @@ from typing import Any
 from classifier.artifacts import is_whole, write_manifest
 from classifier.runfolder import ProgramError
 from pipeline import prompts
-from pipeline.adversary import checkpoints, methods, training
+from pipeline.adversary import at_least, checkpoints, methods, training
 from pipeline.adversary.best_of_n import BestOfN
 from pipeline.adversary.hunt import Hunt
 from pipeline.adversary.quiet import quiet
-from pipeline.adversary.tuned import Tuned, load_for_training
+from pipeline.adversary.tuned import Tuned, with_adapter
 from pipeline.generators import Prompt
-from pipeline.generators.local import first_line, newline_tokens
-from pipeline.generators.weights import generator_folder
+from pipeline.generators.local import Local, first_line, newline_tokens
 from pipeline.records import Example
 
 NAMES = {
@@ -25,6 +24,7 @@ NAMES = {
     "frac_reward_zero_std": "groups_without_spread",
 }  # fmt: skip
 ADAPTER = "adapter"  # where in the run folder the trained adapter lies
+COLOCATED = "colocate"  # vLLM in the processes that train, on the same GPUs
 
 
 @methods.register("grpo")
@@ -40,8 +40,8 @@ class Grpo:
     completions: int = 8  # a group: enough that one of them differs in reward, which is all that GRPO learns from
     micro_batch: int = 8  # completions in memory at once
     learning_rate: float = 1e-4  # LoRA bears ten times what full training does, and the steps are few
-    beta: float = 0.03  # price of leaving the base model (KL); 0 lets the texts rot
-    rank: int = 8  # small is enough: a reward carries little information per step
+    beta: float = 0.03  # price of leaving the model that it begins with (KL); 0 lets the texts rot
+    rank: int = 8  # small is enough: a reward carries little per step; a warm-started writer keeps its own
     loss: str = "dapo"  # weighs tokens over the whole batch, so that length is no advantage
     scale_rewards: str = "batch"  # scaled by group, a spread of 0.001 would count like one of 1
     save_steps: int = 2  # an adapter of a few MB with its optimizer
@@ -50,21 +50,29 @@ class Grpo:
     batch: int = 64  # candidates between two reports, when searching
     max_new_tokens: int = 32  # longer than nine in ten of the demo seeds
     temperature: float = 0.7  # 0.3 copies, 1.0 loses the meaning
-    vllm: str = ""  # address of `trl vllm-serve`, which writes during the training; empty writes in this process
+    devices: int = 1  # processes of `accelerate launch`, which share out each step's texts
+    vllm: str = ""  # what writes during the training: address of `trl vllm-serve`, or colocate; empty: this process
     version: str = "adversary.v1"
+
+    def __post_init__(self) -> None:
+        at_least(self, devices=1)
+        if self.vllm not in ("", COLOCATED) and not self.vllm.startswith(("http://", "https://")):
+            raise ValueError(f"vllm of grpo should be an address, {COLOCATED} or nothing, found {self.vllm!r}")
 
     def attack(self, hunt: Hunt) -> None:
         """Train where that is not done yet, then search."""
-        base = training.trainable(hunt, "GRPO")
+        writer = training.trainable(hunt, "GRPO")
+        self._share(hunt)
         if self.vllm and find_spec("vllm") is None:
             raise ProgramError(
-                "The setting vllm names a server, but the package vllm is not installed here.",
+                "The setting vllm lets vLLM write, but the package vllm is not installed here.",
                 "Install it beside a GPU (pip install vllm), or leave the setting empty.",
             )
         adapter = hunt.folder / ADAPTER
-        if not is_whole(adapter):
-            self._train(hunt, generator_folder(base.model), adapter)
-        BestOfN.of(self).search(hunt, Tuned(base, adapter))
+        if not hunt.devices.decided(lambda: is_whole(adapter)):
+            self._train(hunt, writer, adapter)
+        if hunt.devices.first:
+            BestOfN.of(self).search(hunt, with_adapter(writer, adapter))
 
     def asks(self) -> int:
         """Texts of the training and of the search."""
@@ -74,29 +82,34 @@ class Grpo:
         """What the generator continues, in training and search alike."""
         return BestOfN.of(self).prompt(seed)
 
-    def _train(self, hunt: Hunt, folder: Path, adapter: Path) -> None:
+    def _share(self, hunt: Hunt) -> int:
+        """How many texts of a step are one process's."""
+        return training.share(
+            self.prompts_per_step * self.completions, hunt.devices, "prompts_per_step and completions"
+        )
+
+    def _train(self, hunt: Hunt, writer: Local | Tuned, adapter: Path) -> None:
         quiet()
         work = hunt.folder / "training"
-        trainer = self._trainer(hunt, folder, work)
-        checkpoint = checkpoints.newest_whole(work) if work.is_dir() else None
+        trainer = self._trainer(hunt, writer, work)
+        checkpoint = hunt.devices.decided(lambda: checkpoints.newest_whole(work) if work.is_dir() else None)
         hunt.rewind("training", checkpoints.step_of(checkpoint))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        trainer.model.save_pretrained(adapter)
-        write_manifest(adapter)
+        if hunt.devices.first:
+            training.save(trainer.model, adapter)
+            write_manifest(adapter)
 
-    def _trainer(self, hunt: Hunt, folder: Path, work: Path) -> Any:
+    def _trainer(self, hunt: Hunt, writer: Local | Tuned, work: Path) -> Any:
         from trl import GRPOTrainer
 
-        tokenizer, model = load_for_training(folder)
+        beginning = training.beginning(writer, self.rank)
         return training.silence(
             GRPOTrainer(
-                model=model,
-                processing_class=tokenizer,
-                args=self._arguments(hunt, work, tokenizer),
+                **beginning,
+                args=self._arguments(hunt, work, beginning["processing_class"]),
                 reward_funcs=reward_of(hunt),
                 train_dataset=self._dataset(hunt.seeds),
                 callbacks=[watch(hunt, work)],
-                peft_config=training.lora(self.rank),
             )
         )
 
@@ -114,38 +127,44 @@ class Grpo:
     def _arguments(self, hunt: Hunt, work: Path, tokenizer: Any) -> Any:
         from trl import GRPOConfig
 
-        per_step = self.prompts_per_step * self.completions
-        micro = math.gcd(per_step, self.micro_batch)
+        share = self._share(hunt)
+        micro = math.gcd(share, self.micro_batch)
         return GRPOConfig(
             **training.arguments(work, hunt.seed, self.steps, self.learning_rate),
-            per_device_train_batch_size=micro, gradient_accumulation_steps=per_step // micro, shuffle_dataset=False,
+            per_device_train_batch_size=micro, gradient_accumulation_steps=share // micro, shuffle_dataset=False,
             num_generations=self.completions, max_completion_length=self.max_new_tokens, temperature=self.temperature,
             top_p=0.95, beta=self.beta, loss_type=self.loss, scale_rewards=self.scale_rewards,
             save_strategy="steps", save_steps=self.save_steps, save_total_limit=3, log_completions=False,
-            **self._server(tokenizer),
+            **self._vllm(tokenizer),
         )  # fmt: skip
 
-    def _server(self, tokenizer: Any) -> dict[str, Any]:
-        """What tells the trainer to let a vLLM server write, which ends a text at the end of its line as we do."""
+    def _vllm(self, tokenizer: Any) -> dict[str, Any]:
+        """What tells the trainer to let vLLM write, which ends a text at the end of its line as we do."""
         if not self.vllm:
             return {}
         ends = [tokenizer.eos_token_id, *newline_tokens(tokenizer).tolist()]
-        return {
-            "use_vllm": True, "vllm_mode": "server", "vllm_server_base_url": self.vllm,
-            "generation_kwargs": {"stop_token_ids": ends},
-        }  # fmt: skip
+        here = self.vllm == COLOCATED
+        place = {"vllm_mode": COLOCATED} if here else {"vllm_mode": "server", "vllm_server_base_url": self.vllm}
+        return {"use_vllm": True, **place, "generation_kwargs": {"stop_token_ids": ends}}
 
 
 def reward_of(hunt: Hunt) -> Any:
-    """The reward in the trainer's terms: texts in, one number each out, None where the judge abstains."""
+    """The reward in the trainer's terms: texts in, one number each out, None where the judge abstains.
+
+    A process has a part of a step's texts; all are graded in the first one, as a whole and in their order.
+    """
     seeds = {seed.id: seed for seed in hunt.seeds}
     base = hunt.generator.digest()
+
+    def grade(rows: list[tuple[str, str]], step: int) -> list[float | None]:
+        return hunt.grade([text for text, _ in rows], [seeds[one] for _, one in rows], f"{base}+grpo{step}")
 
     def guard_error(
         prompts: Sequence[str], completions: Sequence[str], seed_id: Sequence[str], trainer_state: Any = None, **_: Any
     ) -> list[float | None]:
-        model = f"{base}+grpo{trainer_state.global_step if trainer_state else 0}"
-        return hunt.grade([first_line(text) for text in completions], [seeds[i] for i in seed_id], model)
+        step = trainer_state.global_step if trainer_state else 0
+        rows = list(zip(map(first_line, completions), seed_id, strict=True))
+        return hunt.devices.answered(lambda every: grade(every, step), rows)
 
     return guard_error
 
@@ -162,6 +181,8 @@ def watch(hunt: Hunt, work: Path) -> Any:
                 )
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            checkpoints.seal(work, state.global_step)
+            hunt.devices.wait()  # each process keeps its random state in the checkpoint
+            if hunt.devices.first:
+                checkpoints.seal(work, state.global_step)
 
     return Watch()

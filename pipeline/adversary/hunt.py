@@ -10,6 +10,7 @@ from heapq import merge
 from pathlib import Path
 from typing import Any
 
+from classifier.devices import Devices
 from classifier.runfolder import Report
 from pipeline.adversary.archive import Archive, Find, Step
 from pipeline.cleaning import clean
@@ -35,6 +36,7 @@ class Hunt:
     seed: int = 0
     report: Report = silent
     meter: Meter = field(default_factory=Meter)
+    devices: Devices = field(default_factory=Devices)  # the processes that train together
     cell: Callable[[str, Example], str] | None = None  # where a text belongs, for a method that keeps cells
     figures: dict[str, Any] = field(default_factory=dict)  # what a method has to say of the whole hunt
     _finds: list[Find] = field(default_factory=list)  # since the last step
@@ -113,6 +115,25 @@ class Hunt:
         shown["finds"] = float(self.found)
         message = "Training the generator" if phase == "training" else "Searching"
         self.report(number, total, f"{message}: {self.found} finds", shown)
+
+
+class Follower(Hunt):
+    """A hunt as the other processes of `accelerate launch` have it: they learn along, and keep nothing.
+
+    Neither archive nor arena is there: texts are graded in the first process, which alone knows what was found.
+    """
+
+    def __init__(
+        self, seeds: Sequence[Example], generator: Generator, folder: Path, seed: int, devices: Devices
+    ) -> None:
+        self.seeds, self.generator, self.folder, self.seed, self.devices = seeds, generator, folder, seed, devices
+        self.report: Report = silent
+
+    def rewind(self, phase: str, number: int) -> None:
+        """The first process does."""
+
+    def step(self, phase: str, number: int, total: int, figures: Mapping[str, float]) -> None:
+        """The first process does."""
 
 
 def finite(reward: float | None) -> float | None:

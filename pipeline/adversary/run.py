@@ -4,6 +4,9 @@
 come again) and `decided` (trusted labels, which teach the judge). `request.json` names under `settings` the method, the
 generator, the reward, the guard's folder, how many finds are wanted, the seed, and the forbidden categories; also how
 many contrast `pairs` of the catalogue may be brought, and the `policy_categories`, which say what of it is harm.
+`pairs.parquet` may hold rewrites from which a writer with a warm start learns first.
+
+Under `accelerate launch` the processes train together; the first one alone writes, grades, searches and reports.
 """
 
 from __future__ import annotations
@@ -15,23 +18,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from classifier.devices import Devices
 from classifier.runfolder import ProgramError, Report, RunFolder, write_json
 from pipeline import prompts
 from pipeline.adversary import Method, methods
 from pipeline.adversary.archive import Archive, Find, choose
 from pipeline.adversary.contrast import contrast
-from pipeline.adversary.hunt import Hunt, promising
+from pipeline.adversary.hunt import Follower, Hunt, promising
 from pipeline.adversary.quiet import quiet
-from pipeline.context import Refusals, same_key
-from pipeline.generators import load, opened
+from pipeline.context import Refusals, same_key, silent
+from pipeline.generators import Generator, load, opened
 from pipeline.generators.local import Local
 from pipeline.generators.weights import DEFAULT_GENERATOR, generator_folder
 from pipeline.judge import Judge
-from pipeline.meter import estimated_tokens
+from pipeline.meter import Meter, estimated_tokens
 from pipeline.records import UNSAFE, Draft, Example
 from pipeline.registry import Registry, UnknownStage
 from pipeline.rewards import Arena, Reward, rewards
 from pipeline.rewards.likeness import Known
+from pipeline.warm_start import warmed
 
 ROLES = ("seed", "archive", "decided")
 
@@ -40,26 +45,41 @@ def attack(run: RunFolder, report: Report) -> None:
     """The program: examples by role -> `output.parquet` of drafts that the guard gets wrong, and `metrics.json`."""
     start = time.perf_counter()
     settings = run.request().get("settings", {})
-    method = method_of(settings)
-    reward: Reward = _stage(rewards, settings.get("reward") or {"key": "guard-error"})
+    method, devices, refusals = method_of(settings), Devices(), Refusals.of(settings)
     roles = roles_of(run.rows())
-    seeds, doubtful = allowed_seeds(roles["seed"], Refusals.of(settings))
+    seeds, doubtful = allowed_seeds(roles["seed"], refusals)
     quiet()
+    generator, meter = opened(settings.get("generator"), run.path)
+    generator, learnt = warmed(run, generator, refusals, report if devices.first else silent)
+    lead = _hunt(run, method, roles, seeds, generator, meter, report) if devices.first else None
+    order = devices.decided(lambda: lead.seeds if lead else ())
+    if lead or hasattr(method, "devices"):  # else it trains nothing
+        method.attack(lead or Follower(order, generator, run.path, int(settings.get("seed", 0)), devices))
+    if lead:
+        report(0, 1, "Trying contrast pairs")
+        every = [example.text for examples in roles.values() for example in examples]
+        pairs, tried = contrast(settings, every, lead.arena.guard, lead.arena.threshold)
+        _deliver(run, lead, method, {
+            "refused_seeds": doubtful, "pairs": tried, "seconds": round(time.perf_counter() - start, 2),
+            **({"warm_start": learnt} if learnt else {}),
+        }, pairs)  # fmt: skip
+    devices.leave()
+
+
+def _hunt(
+    run: RunFolder, method: Method, roles: Mapping[str, list[Example]], seeds: Sequence[Example],
+    generator: Generator, meter: Meter, report: Report,
+) -> Hunt:  # fmt: skip
+    settings = run.request().get("settings", {})
+    reward: Reward = _stage(rewards, settings.get("reward") or {"key": "guard-error"})
     report(0, 1, "Reading guard and examples")
     arena = _arena(settings, roles)
-    report(0, 1, "Trying contrast pairs")
-    every = [example.text for examples in roles.values() for example in examples]
-    pairs, tried = contrast(settings, every, arena.guard, arena.threshold)
-    generator, meter = opened(settings.get("generator"), run.path)
-    hunt = Hunt(
+    return Hunt(
         seeds=promising(seeds, arena.guard([seed.text for seed in seeds]), arena.threshold, room_of(method)),
         arena=arena, reward=reward,
         archive=Archive(run / "archive"), generator=generator, meter=meter, folder=run.path,
         wanted=int(settings.get("wanted", 40)), seed=int(settings.get("seed", 0)), report=report,
     )  # fmt: skip
-    method.attack(hunt)
-    figures = {"refused_seeds": doubtful, "pairs": tried, "seconds": round(time.perf_counter() - start, 2)}
-    _deliver(run, hunt, method, figures, pairs)
 
 
 def method_of(settings: Mapping[str, Any]) -> Method:

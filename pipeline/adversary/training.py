@@ -7,23 +7,62 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from classifier.devices import Devices
 from classifier.runfolder import ProgramError
 from pipeline.adversary.hunt import Hunt
+from pipeline.adversary.tuned import Tuned, load_for_training
 from pipeline.generators.local import Local
+from pipeline.generators.weights import generator_folder
 
 
-def trainable(hunt: Hunt, method: str) -> Local:
+def trainable(hunt: Hunt, method: str) -> Local | Tuned:
     """Return the generator of a hunt, whose weights lie on this machine.
 
     Raises:
         ProgramError: they lie elsewhere.
     """
-    if not isinstance(hunt.generator, Local):
+    if not isinstance(hunt.generator, Local | Tuned):
         raise ProgramError(
             f"{method} should train a generator on this machine, found another kind.",
             "Use the generator 'local', or the method 'best-of-n'.",
         )
     return hunt.generator
+
+
+def beginning(writer: Local | Tuned, rank: int) -> dict[str, Any]:
+    """What a trainer begins with: model, tokenizer and a new adapter; or a warm-started writer's own, to go on with.
+
+    That adapter is trained further, at its own rank: merged into weights of bfloat16 it would be rounded away, and a
+    second one on top of it would have to be carried along wherever the first goes. The trainer keeps a frozen copy of
+    it as the reference, so that leaving what people accepted has the price, not staying with it.
+    """
+    from peft import PeftModel
+
+    if isinstance(writer, Local):
+        tokenizer, model = load_for_training(generator_folder(writer.model))
+        return {"model": model, "processing_class": tokenizer, "peft_config": lora(rank)}
+    tokenizer, base = load_for_training(generator_folder(writer.base.model))
+    model = PeftModel.from_pretrained(base, writer.adapter, is_trainable=True)
+    return {"model": model, "processing_class": tokenizer}
+
+
+def save(model: Any, folder: Path) -> None:
+    """Save the adapter that was trained; not the reference beside it, which a warm-started writer leaves."""
+    model.save_pretrained(folder, selected_adapters=["default"])
+
+
+def share(rows: int, devices: Devices, names: str) -> int:
+    """How many rows of a step are one process's.
+
+    Raises:
+        ProgramError: they cannot be shared out evenly; the remedy names the settings that say how many there are.
+    """
+    if rows % devices.count:
+        raise ProgramError(
+            f"A step of {rows} rows should be shared evenly, found {devices.count} processes.",
+            f"Choose {names} so that {devices.count} divides the rows, or start another number of processes.",
+        )
+    return rows // devices.count
 
 
 def lora(rank: int) -> Any:

@@ -39,14 +39,21 @@ class Tuned:
         return write(*pair, prompts, self.base.batch_size, self.base.top_p, seed, report)
 
 
+def with_adapter(writer: Local | Tuned, adapter: Path) -> Tuned:
+    """The weights of a writer with this adapter on, instead of the one that it may have."""
+    return Tuned(writer if isinstance(writer, Local) else writer.base, adapter)
+
+
 @lru_cache(maxsize=1)
 def load_tuned(folder: Path, adapter: Path) -> tuple[Any, Any]:
     """Tokenizer and base model with the adapter on, once per process."""
+    import torch
     from peft import PeftModel
 
     tokenizer, base = load_for_training(folder)
     # Not merged: bfloat16 would round most of a small adapter away.
-    return tokenizer, PeftModel.from_pretrained(base, adapter).eval()
+    model = PeftModel.from_pretrained(base, adapter)
+    return tokenizer, model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
 def load_for_training(folder: Path) -> tuple[Any, Any]:

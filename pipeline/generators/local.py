@@ -28,7 +28,7 @@ class Local:
     model: str = DEFAULT_GENERATOR  # packaged name or a folder of safetensors
     batch_size: int = 32
     top_p: float = 0.9
-    warm_start: bool = False  # learn first from rewrites that were accepted in earlier rounds, where there are enough
+    warm_start: bool = False  # learn first from rewrites that were accepted, where there are enough
 
     def digest(self) -> str:
         """Digest of the weights that write."""

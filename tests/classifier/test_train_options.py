@@ -181,7 +181,7 @@ def test_two_processes_see_the_samples_of_one(encoder: Path, tmp_path: Path) -> 
     runs = [training_run(tmp_path / name, encoder, epochs=1) for name in ("one", "two")]
     trained(runs[0])
     flags = [
-        "--cpu",
+        "--multi_gpu",
         "--num_processes",
         "2",
         "--num_machines",
@@ -195,10 +195,11 @@ def test_two_processes_see_the_samples_of_one(encoder: Path, tmp_path: Path) -> 
     command = [*launcher, "classifier", "train", runs[1].path]
     done = subprocess.run(
         list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert [step["rows"] for step in steps(runs[1])] == [step["rows"] for step in steps(runs[0])]
+    assert steps(runs[1])[0]["loss"] < 0.8 * steps(runs[0])[0]["loss"], "the first one has its share of a step's rows"
     assert len(figures(runs[1])["history"]) == 1
     verify(runs[1] / "model")
 

@@ -24,6 +24,7 @@ class FakePrograms:
         self.attempts = 100  # of the adversary, three of them finds
         self.torn = False  # the guard, about every contrast pair
         self.written: dict[str, Any] = {}  # more figures of `generate`
+        self.hunted: dict[str, Any] = {}  # more figures of `adversary`
         self.sifted: dict[str, Any] = {}  # figures of `filter`
         self.scores: dict[str, float] = {}  # of every row of a label
         self.look: Callable[[RunFolder], object] = lambda run: None  # at a folder before it is worked on
@@ -92,7 +93,8 @@ class FakePrograms:
         pairs, tried = contrast(sure, known, lambda texts: [0.5001] * len(texts), 0.5)
         finds = [_draft(seed, f"{seed['text']} in disguise", "adversarial") for seed in seeds]
         run.write_rows([*finds, *(pair.to_row() for pair in pairs)])
-        write_json(run / "metrics.json", {"finds": len(seeds), "attempts": self.attempts, "pairs": tried})
+        figures = {"finds": len(seeds), "attempts": self.attempts, "pairs": tried}
+        write_json(run / "metrics.json", {**figures, **self.hunted})
 
 
 def _draft(seed: dict[str, Any], text: str, origin: Any) -> dict[str, Any]:

@@ -440,18 +440,24 @@ def test_a_writer_with_a_warm_start_gets_the_rewrites_that_were_accepted(
             stage="paraphrase", label=label, proposed_label="safe", state=state,
         )  # fmt: skip
     recipe = recipes.default()
-    recipe["generate"]["generator"]["settings"] = {"warm_start": True}
+    for part in ("generate", "attack"):
+        recipe[part]["generator"] = {"key": "local", "settings": {"warm_start": True}}
     programs.written = {"warm_start": {"pairs": 40, "used": True, "loss_before": 2.5, "loss_after": 1.75}}
+    programs.hunted = {"warm_start": {"pairs": 41, "used": False, "loss_before": 2.5, "loss_after": 2.75}}
 
     second = work_all(started(project, recipe=recipe, review="auto"))
 
-    pairs = RunFolder(settings.ARTIFACTS_DIR / "runs" / str(second.jobs.get(kind="generate").pk)).rows("pairs.parquet")
-    assert [(row["text"], row["parent_text"]) for row in pairs] == [("once more safe", parent.text)]
+    runs = settings.ARTIFACTS_DIR / "runs"
+    for kind in ("generate", "attack"):
+        pairs = RunFolder(runs / str(second.jobs.get(kind=kind).pk)).rows("pairs.parquet")
+        assert [(row["text"], row["parent_text"]) for row in pairs] == [("once more safe", parent.text)]
+    assert not (runs / str(first.jobs.get(kind="attack").pk) / "pairs.parquet").exists(), "it was not asked to learn"
     (fake,) = [row for row in summary.kept_by(second)[0]["rows"] if row["name"] == "fake"]
     assert fake["before"] == summary.keep_rates(first)[0]["rate"]
     client.force_login(make_member(project, "lead"))
     page = client.get(reverse("round", args=[project.slug, second.number])).content.decode()
     assert "from 2.50 to 1.75 nats a token" in page
+    assert "Learning from 41 accepted rewrites did not make" in page
     assert "Kept before" in page
 
 

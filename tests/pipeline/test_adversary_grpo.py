@@ -179,8 +179,20 @@ def test_a_vllm_server_writes_where_the_settings_name_one(tmp_path, weights):
     assert all("\n" in tokenizer.decode([end]) for end in ends if end != tokenizer.eos_token_id)
 
 
-def test_without_vllm_installed_a_server_of_it_is_refused_before_anything_is_written(tmp_path, weights):
-    with pytest.raises(ProgramError, match="vllm is not installed"):
-        Grpo(**FAST, vllm="http://127.0.0.1:8001").attack(make_hunt(tmp_path, weights))
+def test_vllm_writes_in_the_processes_that_train_where_the_setting_says_so(tmp_path, weights):
+    from transformers import AutoTokenizer
+
+    method, tokenizer = Grpo(**FAST, vllm="colocate"), AutoTokenizer.from_pretrained(weights)
+    found = method._arguments(make_hunt(tmp_path, weights), tmp_path, tokenizer)
+    assert (found.use_vllm, found.vllm_mode, found.vllm_server_base_url) == (True, "colocate", None)
+    with pytest.raises(ValueError, match="vllm of grpo should be an address, colocate or nothing, found 'yes'"):
+        Grpo(vllm="yes")
+
+
+@pytest.mark.parametrize("vllm", ["http://127.0.0.1:8001", "colocate"])
+def test_without_vllm_installed_it_is_refused_before_anything_is_written(tmp_path, weights, vllm):
+    with pytest.raises(ProgramError, match="lets vLLM write, but the package vllm is not installed here") as failure:
+        Grpo(**FAST, vllm=vllm).attack(make_hunt(tmp_path, weights))
+    assert "pip install vllm" in failure.value.remedy
 
     assert not (tmp_path / "training").exists()
