@@ -21,6 +21,7 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
 
 @pytest.fixture
 def seen(opened: Opened, programs: FakePrograms) -> tuple[Page, Any, int]:
+    programs.torn = True  # so that there are contrast pairs
     project = make_two_rounds(programs)
     lead = make_member(project, "lead", "lea")
     plan = plans.make(project, lead)
