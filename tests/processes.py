@@ -16,6 +16,11 @@ import psutil
 from curation import services
 
 ROOT = Path(__file__).resolve().parent.parent
+# Without a GPU `--multi_gpu` still means several processes.
+IN_TWO_PROCESSES = [
+    *("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"),
+    *("--mixed_precision", "no", "--dynamo_backend", "no", "-m"),
+]
 PATIENCE = 60.0  # seconds; a busy machine is slow, and a test that waits in vain fails anyway
 
 

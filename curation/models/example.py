@@ -153,6 +153,8 @@ class Example(Stateful):
         HUMAN = "human"
         TRAFFIC = "traffic"  # a live request that the project chose to keep
 
+    BROUGHT = (Origin.ADVERSARIAL, Origin.TEMPLATE)  # by an attack
+
     MOVES = {
         State.NEW: (State.FILTERED, State.QUEUED),
         State.FILTERED: (State.QUEUED,),

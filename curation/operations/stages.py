@@ -41,7 +41,6 @@ CHUNK = 1000  # rows a statement
 JUDGE = "label-judge"
 AGREED, KNOWN = "filters and judge agree", "filters agree; the label is its template's own"
 REWRITTEN = (Example.Origin.PARAPHRASED, Example.Origin.ADVERSARIAL)
-BROUGHT = (Example.Origin.ADVERSARIAL, Example.Origin.TEMPLATE)  # by an attack
 MOST_PAIRS = 2000  # more than a short tuning reads
 
 
@@ -339,7 +338,7 @@ def _attack_rows(round: Round) -> list[dict[str, Any]]:
     trainable = round.project.examples.trainable().order_by("pk")
     decided = [{**example.to_row(), "role": "decided"} for example in trainable]
     seeds = [{**row, "role": "seed"} for row in _seeds(round, 0)]
-    past = round.project.examples.filter(origin__in=BROUGHT).order_by("pk")
+    past = round.project.examples.filter(origin__in=Example.BROUGHT).order_by("pk")
     return seeds + decided + [{**example.to_row(), "role": "archive"} for example in past]
 
 

@@ -65,7 +65,7 @@ def counts(round: Round) -> dict[str, int]:
     state = Example.State
     candidates = round.examples.aggregate(
         candidates=Count("pk"),
-        carried_in=Count("pk", filter=Q(origin__in=[Example.Origin.ADVERSARIAL, Example.Origin.TEMPLATE])),
+        carried_in=Count("pk", filter=Q(origin__in=Example.BROUGHT)),
         filtered=Count("pk", filter=Q(state=state.FILTERED)),
         queued=Count("pk", filter=Q(state=state.QUEUED)),
         accepted=Count("pk", filter=Q(state=state.ACCEPTED)),

@@ -25,6 +25,7 @@ from tests.classifier.planted import (
     trained,
     training_run,
 )
+from tests.processes import IN_TWO_PROCESSES
 from tests.tiny_models import tiny_llama
 
 LEARNS = 0.9  # validation average precision; chance is one half
@@ -180,19 +181,7 @@ def test_mean_weights_and_hard_rows_survive_a_break(encoder: Path, tmp_path: Pat
 def test_two_processes_see_the_samples_of_one(encoder: Path, tmp_path: Path) -> None:
     runs = [training_run(tmp_path / name, encoder, epochs=1) for name in ("one", "two")]
     trained(runs[0])
-    flags = [
-        "--multi_gpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-    ]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", *flags, "-m"]
-    command = [*launcher, "classifier", "train", runs[1].path]
+    command = [sys.executable, "-m", *IN_TWO_PROCESSES, "classifier", "train", runs[1].path]
     done = subprocess.run(
         list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -147,7 +147,7 @@ def test_a_log_with_doubled_machine_verdicts_is_named_left_alone_and_mended_as_t
     with pytest.raises(CommandError, match=r"one machine verdict .* found 2 .*: 7, 9\. .*docs/operate\.md"):
         call_command("migrate", database=old, verbosity=0)
     assert Verdict.objects.using(old).count() == 6
-    assert "0015_machine_judges_once" in steps_to_go(old)
+    assert steps_to_go(old)[0] == "0015_machine_judges_once"
 
     guide = (settings.BASE_DIR / "docs" / "operate.md").read_text(encoding="utf-8")
     with connections[old].cursor() as cursor:

@@ -18,23 +18,12 @@ from pipeline.adversary.tuned import WEIGHTS
 from pipeline.warm_start import PAIRS
 from tests.pipeline.adversary_fakes import sentence, tiny_generator, unsure_guard
 from tests.pipeline.test_adversary_kills import row
+from tests.processes import IN_TWO_PROCESSES
 
 ROOT = Path(__file__).parents[2]
 SAMPLING = {"candidates": 32, "batch": 32, "max_new_tokens": 8, "temperature": 1.0, "learning_rate": 1e-2}
 GRPO = {"steps": 4, "save_steps": 1, "prompts_per_step": 2, "completions": 8, **SAMPLING}
 DPO = {"iterations": 2, "seeds_per_iteration": 6, "steps": 3, "pairs_per_step": 4, **SAMPLING}
-FLAGS = [
-    "--multi_gpu",
-    "--num_processes",
-    "2",
-    "--num_machines",
-    "1",
-    "--mixed_precision",
-    "no",
-    "--dynamo_backend",
-    "no",
-]
-LAUNCH = ["accelerate.commands.launch", *FLAGS, "-m"]  # without a GPU `--multi_gpu` still means several processes
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +67,7 @@ def said(run):
 
 def test_reinforcement_is_shared_by_two_processes_and_only_the_first_one_keeps_things(tmp_path, models):
     whole, killed = (make_run(tmp_path / name, models, "grpo", GRPO) for name in ("whole", "killed"))
-    steps = done(whole, *LAUNCH)
+    steps = done(whole, *IN_TWO_PROCESSES)
 
     trained = [step for step in steps if step.phase == "training"]
     assert [step.number for step in trained] == [1, 2, 3, 4]
@@ -90,14 +79,14 @@ def test_reinforcement_is_shared_by_two_processes_and_only_the_first_one_keeps_t
     verify(checkpoint)
     assert {"rng_state_0.pth", "rng_state_1.pth"} <= {file.name for file in checkpoint.iterdir()}
 
-    with start(killed, *LAUNCH) as launched:
+    with start(killed, *IN_TWO_PROCESSES) as launched:
         while not (killed / "training" / "checkpoint-1" / "MANIFEST.json").exists():
             assert launched.poll() is None, "it ended before it could be broken off"
             time.sleep(0.01)
         launched.stdin.close()  # as when its starter dies: every process ends where it is
         assert launched.wait() != 0
     assert len(Archive(killed / "archive").steps) < len(steps)
-    assert done(killed, *LAUNCH) == steps
+    assert done(killed, *IN_TWO_PROCESSES) == steps
     assert killed.rows("output.parquet") == whole.rows("output.parquet")
 
 
@@ -105,7 +94,7 @@ def test_two_processes_learn_from_the_pairs_of_a_step_what_one_does(tmp_path, mo
     from safetensors.torch import load_file
 
     one, two = (make_run(tmp_path / name, models, "dpo", DPO) for name in ("one", "two"))
-    alone, together = done(one), done(two, *LAUNCH)
+    alone, together = done(one), done(two, *IN_TWO_PROCESSES)
 
     assert together[0] == alone[0], "the first texts come from the same weights"
     for figures, expected in zip(two.metrics()["iterations"][:1], one.metrics()["iterations"], strict=False):
@@ -123,14 +112,14 @@ def test_two_processes_tune_a_writer_together_and_begin_with_it(tmp_path, models
         {"parent_text": sentence(n), "text": f"zebra {sentence(n)}", "label": "unsafe", "categories": []}
         for n in range(40)
     ], PAIRS)  # fmt: skip
-    steps = done(run, *LAUNCH)
+    steps = done(run, *IN_TWO_PROCESSES)
     assert run.metrics()["warm_start"]["used"] and steps[0].figures["kl"] == pytest.approx(0, abs=1e-6)
     verify(run / "writer")
 
 
 def test_a_search_leaves_the_other_process_nothing_to_do(tmp_path, models):
     run = make_run(tmp_path, models, "best-of-n", {"candidates": 32, "batch": 16})
-    assert len(done(run, *LAUNCH)) == 2
+    assert len(done(run, *IN_TWO_PROCESSES)) == 2
     assert sum("Reading guard" in line["message"] for line in said(run)) == 1
 
 
