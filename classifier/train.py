@@ -52,25 +52,31 @@ class State:
     history: list[dict[str, float | None]] = field(default_factory=list)
 
 
-def train(run: RunFolder, report: Report) -> None:
-    """The program: `input.parquet` (text, label, categories, split, weight) and `request.json` → `model/`."""
+def train(run: RunFolder, report: Report, devices: Devices | None = None) -> None:
+    """The program: `input.parquet` (text, label, categories, split, weight) and `request.json` → `model/`.
+
+    It computes on all processes of `accelerate launch` where no `devices` are given.
+    """
     request = run.request()
     settings = TrainSettings.from_dict(request.get("settings", {}))
     if is_whole(run / "model") and (run / "metrics.json").exists():
         report(1, 1, "Trained already")
         return
-    Training(run, settings, list(request.get("categories", [])), report).run()
+    Training(run, settings, list(request.get("categories", [])), report, devices).run()
 
 
 class Training:
     """One run of training on a folder."""
 
-    def __init__(self, run: RunFolder, settings: TrainSettings, categories: Sequence[str], report: Report) -> None:
+    def __init__(
+        self, run: RunFolder, settings: TrainSettings, categories: Sequence[str], report: Report,
+        devices: Devices | None = None,
+    ) -> None:  # fmt: skip
         import torch
 
         torch.manual_seed(settings.seed)
         self.folder, self.settings, self._report = run, settings, report
-        self.devices = Devices()
+        self.devices = devices or Devices()
         weighs = settings.source_weights
         self.rows = [row for row in run.rows() if weighs.get(row.get("source") or "", 1)]
         base = weights.encoder_folder(settings.backbone)
