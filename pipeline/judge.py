@@ -12,12 +12,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.records import SAFE, UNSAFE, Label
+
+if TYPE_CHECKING:
+    from pipeline.judging import Judges
 
 FOLDS = 5
 FEWEST = 8  # examples of each label that a fold's model must have seen; with fewer it only guesses
@@ -35,6 +38,7 @@ class Opinion:
 
     label: Label | None
     probability: float  # of unsafe
+    contradicted: bool = False  # it abstains because judges of several kinds gave different labels
 
 
 class Judge:
@@ -53,7 +57,7 @@ class Judge:
 
         The same arguments give the same judge. A text that comes twice counts once.
         """
-        rows = _first_of_each(texts)
+        rows = first_of_each(texts)
         vectors = np.asarray(embeddings, np.float64)
         unsafe = np.array([label == UNSAFE for label in labels], bool)
         folds = np.array([fold(family) for family in families], int)
@@ -95,20 +99,47 @@ class Judge:
         return share
 
 
-def opinion(probability: float, neighbours: float = 0.5) -> Opinion:
+class Panel:
+    """Several judges with one opinion: that of those which have one, none where they contradict each other."""
+
+    def __init__(self, judges: Sequence[Judges]) -> None:
+        self._judges = judges
+
+    @property
+    def silence(self) -> str:
+        """Why none of them has an opinion on anything; empty where one can have one."""
+        said = [judge.silence for judge in self._judges]
+        return " ".join(said) if all(said) else ""
+
+    def opinions(self, texts: Sequence[str], embeddings: NDArray[np.float32], families: Sequence[str]) -> list[Opinion]:
+        """Judge n texts by their unit vectors [n, width]."""
+        said = [judge.opinions(texts, embeddings, families) for judge in self._judges]
+        return [together(each) for each in zip(*said, strict=True)]
+
+
+def together(opinions: Sequence[Opinion]) -> Opinion:
+    """One opinion of several; its probability is the mean of those that were sure, of all where nobody was."""
+    sure = [one for one in opinions if one.label is not None]
+    labels = list({one.label for one in sure})
+    probability = float(np.mean([one.probability for one in sure or opinions]))
+    return Opinion(labels[0] if len(labels) == 1 else None, probability, contradicted=len(labels) > 1)
+
+
+def opinion(probability: float, neighbours: float = 0.5, middle: tuple[float, float] = MIDDLE) -> Opinion:
     """A label outside the middle band, none inside it, nor where the neighbours are of another mind."""
-    low, high = MIDDLE
+    low, high = middle
     label = UNSAFE if probability >= high else SAFE if probability <= low else None
     agreeing = neighbours if label == UNSAFE else 1 - neighbours
     return Opinion(label if agreeing >= AGAINST else None, probability)
 
 
-def fold(family: str) -> int:
-    """The fold of a family: by its name alone, so that it stays when others come or go."""
-    return int.from_bytes(hashlib.sha256(family.encode("utf-8", "replace")).digest()[:8]) % FOLDS
+def fold(family: str, of: int = FOLDS) -> int:
+    """The fold of a family, 0 to `of` - 1: by its name alone, so that it stays when others come or go."""
+    return int.from_bytes(hashlib.sha256(family.encode("utf-8", "replace")).digest()[:8]) % of
 
 
-def _first_of_each(texts: Sequence[str]) -> NDArray[np.intp]:
+def first_of_each(texts: Sequence[str]) -> NDArray[np.intp]:
+    """The rows of texts that did not come before, whatever their case and spaces."""
     first: dict[str, int] = {}
     for row, text in enumerate(texts):
         first.setdefault(" ".join(text.casefold().split()), row)

@@ -2,8 +2,9 @@
 
 `input.parquet` holds examples with a column `role`: `seed` (write from these), `archive` (past finds, which must not
 come again) and `decided` (trusted labels, which teach the judge). `request.json` names under `settings` the method, the
-generator, the reward, the guard's folder, how many finds are wanted, the seed, and the forbidden categories; also how
-many contrast `pairs` of the catalogue may be brought, and the `policy_categories`, which say what of it is harm.
+generator, the reward, the `judge` (see judging.py), the guard's folder, how many finds are wanted, the seed, and the
+forbidden categories; also how many contrast `pairs` of the catalogue may be brought, and the `policy_categories`, which
+say what of it is harm.
 `pairs.parquet` may hold rewrites from which a writer with a warm start learns first.
 
 Under `accelerate launch` the processes train together; the first one alone writes, grades, searches and reports.
@@ -30,7 +31,7 @@ from pipeline.context import Refusals, same_key, silent
 from pipeline.generators import Generator, load, opened
 from pipeline.generators.local import Local
 from pipeline.generators.weights import DEFAULT_GENERATOR, generator_folder
-from pipeline.judge import Judge
+from pipeline.judging import Judging
 from pipeline.meter import Meter, estimated_tokens
 from pipeline.records import UNSAFE, Draft, Example
 from pipeline.registry import Registry, UnknownStage
@@ -73,7 +74,7 @@ def _hunt(
     settings = run.request().get("settings", {})
     reward: Reward = _stage(rewards, settings.get("reward") or {"key": "guard-error"})
     report(0, 1, "Reading guard and examples")
-    arena = _arena(settings, roles)
+    arena = _arena(run, roles, report)
     return Hunt(
         seeds=promising(seeds, arena.guard([seed.text for seed in seeds]), arena.threshold, room_of(method)),
         arena=arena, reward=reward,
@@ -86,6 +87,14 @@ def method_of(settings: Mapping[str, Any]) -> Method:
     """The method of a recipe."""
     method: Method = _stage(methods, settings.get("method") or {"key": "grpo"})
     return method
+
+
+def judging_of(settings: Mapping[str, Any]) -> Judging:
+    """The judge of a recipe; the probe where it names none."""
+    try:
+        return Judging(**settings.get("judge") or {})
+    except (TypeError, ValueError) as error:
+        raise ProgramError(f"The recipe cannot be run: {error}", "Correct the recipe.") from None
 
 
 def room_of(method: Method) -> Callable[[Example], bool]:
@@ -123,18 +132,19 @@ def allowed_seeds(seeds: Sequence[Example], refusals: Refusals) -> tuple[list[Ex
     return allowed, doubtful
 
 
-def _arena(settings: Mapping[str, Any], roles: Mapping[str, list[Example]]) -> Arena:
+def _arena(run: RunFolder, roles: Mapping[str, list[Example]], report: Report) -> Arena:
     """Load what the reward looks at; the judge learns from the decided examples alone."""
     from classifier.embed import Embedder
     from classifier.score import load_scorer
     from pipeline.rewards.fluency import Fluency, floor_of
 
+    settings = run.request().get("settings", {})
+    judging = judging_of(settings)
     if not isinstance(guard := settings.get("guard"), str):
         raise ProgramError("request.json has no settings.guard.", "Write the guard's folder there and start again.")
     scorer, embedder = load_scorer(Path(guard)), Embedder()
     decided = roles["decided"]
-    texts = [example.text for example in decided]
-    judge = Judge.fit(texts, embedder.embed(texts), [e.label for e in decided], [e.family for e in decided])
+    judge = judging.fit(decided, embedder.embed([example.text for example in decided]), run.path, report)
     every = sorted({example.text for examples in roles.values() for example in examples})
     fluency = Fluency(_fluent_folder(settings))
     return Arena(

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pipeline.context import Context
 from pipeline.filters import filters
+from pipeline.judging import Judging
 from pipeline.records import Example, Finding
 
 if TYPE_CHECKING:
     from pipeline.judge import Opinion
 
+CONTRADICTED = "the judges contradict each other"  # by it the queue knows such findings: it stays as it is
+
 
 @filters.register("label-judge")
 @dataclass(frozen=True)
-class LabelJudge:
+class LabelJudge(Judging):
     """Drop an example whose proposed label a judge that never saw its family contradicts.
 
     Where the judge abstains the example is kept, without a score: that is for people to decide. A text of a template is
@@ -26,8 +29,6 @@ class LabelJudge:
     def __call__(self, examples: Iterable[Example], context: Context) -> Iterator[Finding]:
         import numpy as np
 
-        from pipeline.judge import Judge
-
         every = list(examples)
         candidates = [example for example in every if example.origin != "template"]
         for example in every:
@@ -37,12 +38,8 @@ class LabelJudge:
         if not candidates or not known:
             yield from (_finding(example, None) for example in candidates)
             return
-        judge = Judge.fit(
-            [example.text for example in known],
-            np.stack([context.embeddings[example.id] for example in known]),
-            [example.label for example in known],
-            [example.family for example in known],
-        )
+        vectors = np.stack([context.embeddings[example.id] for example in known])
+        judge = self.fit(known, vectors, context.folder, context.report)
         opinions = judge.opinions(
             [example.text for example in candidates],
             np.stack([context.embeddings[example.id] for example in candidates]),
@@ -55,7 +52,8 @@ class LabelJudge:
 def _finding(example: Example, opinion: Opinion | None) -> Finding:
     """The score is the judge's probability of unsafe, and absent where it abstains."""
     if opinion is None or opinion.label is None:
-        return Finding(example.id, "label-judge", keep=True, reason="the judge abstains")
+        reason = CONTRADICTED if opinion is not None and opinion.contradicted else "the judge abstains"
+        return Finding(example.id, "label-judge", keep=True, reason=reason)
     agrees = opinion.label == example.label
     reason = "" if agrees else f"proposed as {example.label}, the judge says {opinion.label}"
     return Finding(example.id, "label-judge", keep=agrees, score=round(opinion.probability, 4), reason=reason)

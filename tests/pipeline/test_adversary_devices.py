@@ -19,6 +19,7 @@ from pipeline.warm_start import PAIRS
 from tests.pipeline.adversary_fakes import sentence, tiny_generator, unsure_guard
 from tests.pipeline.test_adversary_kills import row
 from tests.processes import IN_TWO_PROCESSES
+from tests.tiny_models import tiny_encoder
 
 ROOT = Path(__file__).parents[2]
 SAMPLING = {"candidates": 32, "batch": 32, "max_new_tokens": 8, "temperature": 1.0, "learning_rate": 1e-2}
@@ -32,15 +33,15 @@ def models(tmp_path_factory):
     return unsure_guard(home / "guard"), tiny_generator(home / "weights", seed=3)
 
 
-def make_run(folder, models, method, settings, **generator):
+def make_run(folder, models, method, settings, judge=None, decided=40, **generator):
     guard, weights = models
     run = RunFolder(folder)
     run.write_request({"settings": {
         "method": {"key": method, "settings": settings}, "guard": str(guard), "seed": 7, "wanted": 10_000,
         "generator": {"key": "local", "settings": {"model": str(weights), **generator}},
-        "reward": {"key": "guard-error", "settings": {"drift_cosine": -1, "crowd": 10_000}},
+        "reward": {"key": "guard-error", "settings": {"drift_cosine": -1, "crowd": 10_000}}, "judge": judge,
     }})  # fmt: skip
-    rows = [row(role, n) for role, many in (("seed", 6), ("decided", 40)) for n in range(many)]
+    rows = [row(role, n) for role, many in (("seed", 6), ("decided", decided)) for n in range(many)]
     run.write_rows(rows, "input.parquet")
     return run
 
@@ -115,6 +116,20 @@ def test_two_processes_tune_a_writer_together_and_begin_with_it(tmp_path, models
     steps = done(run, *IN_TWO_PROCESSES)
     assert run.metrics()["warm_start"]["used"] and steps[0].figures["kl"] == pytest.approx(0, abs=1e-6)
     verify(run / "writer")
+
+
+def test_guards_that_judge_are_trained_by_the_first_process_as_by_one_alone(tmp_path, models):
+    judge = {"kind": "guards", "backbone": str(tiny_encoder(tmp_path / "encoder")), "epochs": 1}
+    one, two = (make_run(tmp_path / name, models, "best-of-n", {"candidates": 16, "batch": 16}, judge, decided=240)
+                for name in ("one", "two"))  # fmt: skip
+    done(one)
+    done(two, *IN_TWO_PROCESSES)
+
+    for fold in ("fold-0-of-2", "fold-1-of-2"):
+        alone, together = (RunFolder(run / "judge" / fold).metrics()["digest"] for run in (one, two))
+        assert alone == together
+        verify(two / "judge" / fold / "model")
+    assert two.metrics()["judge_silence"] == ""
 
 
 def test_a_search_leaves_the_other_process_nothing_to_do(tmp_path, models):
