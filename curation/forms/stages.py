@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from django import forms
 
@@ -16,10 +16,12 @@ from curation.models import Plan, Project
 from curation.models.example import Label
 from curation.operations import plans, recipes
 from curation.operations.recipes import MOST_COPIES, MOST_SEEDS, MOST_WANTED
+from pipeline.judging import LIMITS, Judging
 from pipeline.registry import Registry
 
 COMMENT = re.compile(r"^ {4}(\w+)\s*:[^#\n]*#\s*(.+)$", re.MULTILINE)
 FIRST = ("epochs", "learning_rate", "batch_size", "max_length", "budget_minutes", "target_fpr")  # of training
+LABELS = {"kind": "Judged by", "folds": "Guards to train"}  # where the setting's own name says too little to a lead
 MANY = {"augmenters": "generate", "paraphrasers": "generate", "filters": "filter"}
 Fields = dict[str, forms.Field]
 
@@ -32,23 +34,26 @@ def remarks(stage: type) -> dict[str, str]:
 
 
 def fields_of(stage: type, bounds: Mapping[str, tuple[float, float]] = {}) -> Fields:
-    """A form field for each setting of a stage that has one of the simple types."""
+    """A form field for each setting of a stage that has one of the simple types, or is one of a few words."""
     made: Fields = {}
     start = recipes.defaults(stage)
     for name, kind in recipes.kinds(stage).items():
-        if kind in recipes.WORDS:
+        if kind in recipes.WORDS or get_origin(kind) is Literal:
             help_text = remarks(stage).get(name, "")
             made[name] = _field(kind, start.get(name), help_text, bounds.get(name, (None, None)))
-            made[name].label = name.replace("_", " ").capitalize()
+            made[name].label = LABELS.get(name) or name.replace("_", " ").capitalize()
     return made
 
 
-def _field(kind: type, initial: Any, help_text: str, bounds: tuple[Any, Any]) -> forms.Field:
+def _field(kind: Any, initial: Any, help_text: str, bounds: tuple[Any, Any]) -> forms.Field:
     common: dict[str, Any] = {"initial": initial, "help_text": help_text, "required": False}
     if kind is bool:
         return forms.BooleanField(**common, widget=forms.CheckboxInput(attrs={"class": "form-check-input"}))
     if kind is str:
         return forms.CharField(**common, max_length=300, widget=forms.TextInput(attrs={"class": "form-control"}))
+    if get_origin(kind) is Literal:
+        choices = [(one, one) for one in get_args(kind)]
+        return forms.ChoiceField(**common, choices=choices, widget=forms.Select(attrs={"class": "form-select"}))
     low, high = bounds
     widget = forms.NumberInput(attrs={"class": "form-control", "step": "1" if kind is int else "any"})
     number = forms.IntegerField if kind is int else forms.FloatField
@@ -97,6 +102,8 @@ class RecipeForm:
         self.generator = self._cards("generator", {writer["key"]: writer})
         self.method = self._cards("method", {method["key"]: method} if method else {})
         self.train = StageForm(data, TrainSettings, prefix="train", given=body.get("train") or {}, bounds=BOUNDS)
+        judge = (body.get("attack") or {}).get("judge") or {}
+        self.judge = StageForm(data, Judging, prefix="judge", given=judge, bounds=LIMITS)
         self.options = Options(data, initial=_options(body))
 
     def _cards(self, kind: str, given: Mapping[str, dict[str, Any]]) -> list[Card]:
@@ -129,7 +136,7 @@ class RecipeForm:
 
     def is_valid(self) -> bool:
         """Whether every stage that is used has values of the right kind."""
-        every = [self.options, self.train, *(card.form for card in self._every())]
+        every = [self.options, self.train, self.judge, *(card.form for card in self._every())]
         return not [form for form in every if not form.is_valid()]  # every one, so that all faults are marked
 
     def body(self) -> dict[str, Any]:
@@ -139,7 +146,7 @@ class RecipeForm:
         method = next((_entry(card) for card in self.method if card.used), None)
         typed, old = self.options.cleaned_data, self.before
         writes = {**(old.get("generate") or {}), **{kind: chosen[kind] for kind in ("augmenters", "paraphrasers")}}
-        attack = {**(old.get("attack") or {}), "method": method, "generator": writer}
+        attack = {**(old.get("attack") or {}), "method": method, "generator": writer, "judge": self.judge.settings()}
         attack |= {name: typed[name] for name in ("wanted", "pairs")}
         languages = typed["languages"].replace(",", " ").split() or ["en"]
         trained = self.train.settings()

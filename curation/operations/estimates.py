@@ -15,6 +15,7 @@ from pipeline.context import Context, Refusals
 from pipeline.generate import orders_of
 from pipeline.generators import load
 from pipeline.generators.endpoint import Endpoint
+from pipeline.judging import Judging
 from pipeline.records import Example
 
 RECENT = 5  # jobs whose rates count
@@ -119,10 +120,21 @@ def _line(step: str, work: int, unit: str, rates: Sequence[float], source: str) 
     return Line(step, work, unit, work * low, work * middle, work * high, basis)
 
 
+def _recipe(job: Job) -> dict[str, Any]:
+    return job.plan.recipe if job.plan else job.round.recipe if job.round else {}
+
+
 def _same(job: Job, plan: Plan, part: str, name: str) -> bool:
     """Whether a job ran by the same stage as the plan has: another model has another speed."""
-    recipe = job.plan.recipe if job.plan else job.round.recipe if job.round else {}
-    return bool((recipe.get(part) or {}).get(name) == (plan.recipe.get(part) or {}).get(name))
+    return bool((_recipe(job).get(part) or {}).get(name) == (plan.recipe.get(part) or {}).get(name))
+
+
+def _judging(recipe: dict[str, Any], part: str) -> Judging | None:
+    """The judge of a recipe's filters or attack: guards are trained first, whatever the rest of the work is."""
+    if part == "attack":
+        return Judging(**((recipe.get(part) or {}).get("judge") or {}))
+    judges = [one for one in (recipe.get(part) or {}).get("filters") or [] if one["key"] == "label-judge"]
+    return Judging(**(judges[0].get("settings") or {})) if judges else None
 
 
 def _asked(job: Job, what: str = "asked") -> int:
@@ -152,9 +164,10 @@ def _filters(job: Job) -> list[dict[str, int]]:
 
 
 def _filtering(plan: Plan, made: int) -> Line:
-    jobs = _done(plan, Job.Kind.FILTER)
+    wanted = _judging(plan.recipe, "filter")
+    jobs = [job for job in _done(plan, Job.Kind.FILTER) if _judging(_recipe(job), "filter") == wanted]
     rates = [_spent(job) / seen for job in jobs if (seen := max((one["seen"] for one in _filters(job)), default=0))]
-    return _line("Filter", made, "candidates", rates, "filtering")
+    return _line("Filter", made, "candidates", rates, "filtering with the same judge")
 
 
 def _kept(plan: Plan) -> float:
@@ -197,5 +210,9 @@ def _evaluating(plan: Plan) -> Line:
 
 
 def _attacking(plan: Plan) -> Line:
-    jobs = [job for job in _done(plan, Job.Kind.ATTACK) if _same(job, plan, "attack", "method")]
+    wanted = _judging(plan.recipe, "attack")
+    jobs = [
+        job for job in _done(plan, Job.Kind.ATTACK)
+        if _same(job, plan, "attack", "method") and _judging(_recipe(job), "attack") == wanted
+    ]  # fmt: skip
     return _line("Attack", 1, "attack", [_spent(job) for job in jobs], "attack with these settings")

@@ -18,6 +18,7 @@ from django.db.models import Q
 from curation.models import Example, Guard, Job, Project
 from curation.models.example import STALE, ExampleQuerySet
 from curation.operations.jobs import Attempt, finish
+from pipeline.filters.label_judge import CONTRADICTED
 
 CHUNK = 1_000
 NEWEST = 20_000  # decided examples that novelty is measured against: older ones have close relatives among them
@@ -46,12 +47,14 @@ def tells_of_a_machine(reason: str) -> bool:
 
 PRIORITY = """
 WITH judge AS (
-    SELECT DISTINCT ON (f.example_id) f.example_id, f.score FROM curation_finding f
+    SELECT DISTINCT ON (f.example_id) f.example_id, f.score, f.reason = %(contradicted)s AS contradicted
+    FROM curation_finding f
     JOIN curation_example q ON q.id = f.example_id AND q.project_id = %(project)s AND q.state = 'queued'
-    WHERE f.filter = 'label-judge' AND f.score IS NOT NULL ORDER BY f.example_id, f.id DESC
+    WHERE f.filter = 'label-judge' AND (f.score IS NOT NULL OR f.reason = %(contradicted)s)
+    ORDER BY f.example_id, f.id DESC
 ), known AS (
     SELECT e.id, e.origin, e.proposed_categories, (e.scores->>'guard')::float AS guard, judge.score AS judge,
-           (e.scores->>'nearest_distance')::float AS apart
+           judge.contradicted, (e.scores->>'nearest_distance')::float AS apart
     FROM curation_example e LEFT JOIN judge ON judge.example_id = e.id
     WHERE e.project_id = %(project)s AND e.state = 'queued'
 ), reasons AS (
@@ -61,6 +64,7 @@ WITH judge AS (
             round(guard::numeric, 2), round(judge::numeric, 2))),
         (CASE WHEN guard IS NULL THEN 1 - 2 * abs(judge - 0.5) END,
             format('The judge is torn: %%s', round(judge::numeric, 2))),
+        (CASE WHEN contradicted THEN 1.0 END, 'The judges contradict each other'),
         (CASE WHEN apart IS NOT NULL THEN 0.5 * least(apart, 1) END, 'Unlike anything decided so far'),
         (CASE WHEN origin = 'adversarial' THEN 1.0 END, 'The adversary found it'),
         (CASE WHEN origin = 'template' THEN 0.5 END, 'One of a contrast pair')
@@ -83,7 +87,8 @@ AND (e.priority, e.priority_reason) IS DISTINCT FROM (summed.priority, summed.re
 def prioritize(project: Project) -> int:
     """Order everything that waits in the project anew, from what is stored; return how many places changed."""
     with connection.cursor() as cursor:
-        cursor.execute(PRIORITY, {"project": project.pk, "quotas": json.dumps(shortfalls(project))})
+        values = {"quotas": json.dumps(shortfalls(project)), "contradicted": CONTRADICTED}
+        cursor.execute(PRIORITY, {"project": project.pk, **values})
         return int(cursor.rowcount)
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import MISSING, asdict, fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import yaml
 
@@ -16,6 +16,7 @@ from curation.models import Project, Recipe
 from curation.models.example import Label
 from curation.operations import Refused
 from pipeline import adversary, augmenters, filters, generators, paraphrasers, rewards
+from pipeline.judging import Judging
 from pipeline.registry import Registry, UnknownStage
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ STAGES: dict[str, Registry] = {
 PARTS: dict[str, frozenset[str]] = {
     "generate": frozenset({"augmenters", "paraphrasers", "generator", "seeds", "source"}),
     "filter": frozenset({"filters", "languages"}),
-    "attack": frozenset({"method", "reward", "generator", "wanted", "pairs"}),
+    "attack": frozenset({"method", "reward", "generator", "judge", "wanted", "pairs"}),
 }
 SOURCE = frozenset({"label", "categories", "languages"})
 ENTRY = frozenset({"key", "settings", "copies"})
@@ -42,6 +43,7 @@ MOST_COPIES, MOST_WANTED, MOST_SEEDS = 20, 10_000, 1_000_000
 PAIRS = 64  # contrast pairs that an attack brings at most; more hardly helped (docs/experiments.md)
 LARGEST_FILE = 256 * 1024  # bytes: a recipe is a page of text
 REMEDY = "Correct the recipe and start again."
+Settings = TypeVar("Settings", TrainSettings, Judging)
 
 
 def default() -> dict[str, Any]:
@@ -82,13 +84,19 @@ def checked(body: Any) -> dict[str, Any]:
         _known("a recipe", _mapping(body, "a recipe"), {"name", "train", *PARTS})
         for part, names in PARTS.items():
             _check_part(part, _mapping(body.get(part) or {}, part), names)
-        train = _mapping(body.get("train") or {}, "train")
-        _known("train", train, {one.name for one in fields(TrainSettings)})
-        _check_kinds("train", TrainSettings, train)
-        TrainSettings(**train)
+        _made("train", TrainSettings, body.get("train") or {})
+        if attack := body.get("attack"):
+            attack["judge"] = asdict(_made("attack.judge", Judging, attack.get("judge") or {}))
     except (UnknownStage, TypeError, ValueError, KeyError) as error:
         raise Refused(f"This recipe cannot be run: {_said(error)}", REMEDY, code="invalid") from None
     return dict(body)
+
+
+def _made(where: str, kind: type[Settings], given: Any) -> Settings:
+    """Settings that are of no stage."""
+    _known(where, _mapping(given, where), {one.name for one in fields(kind)})
+    _check_kinds(where, kind, given)
+    return kind(**given)
 
 
 def _said(error: Exception) -> str:

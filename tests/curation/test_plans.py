@@ -109,6 +109,20 @@ def test_what_was_never_measured_is_said_and_left_out(project: Project) -> None:
     assert estimate.machine_seconds == 0
 
 
+def test_guards_that_judge_take_their_own_time(project: Project) -> None:
+    go(project)
+    Job.objects.filter(kind="filter").update(metrics={"result": {"filters": {"length": {"seen": 10, "kept": 5}}}})
+    plan = plans.make(project, make_member(project, "lead"))
+    known = estimates.of(plan).unknown
+    recipe = recipes.checked(recipes.default())
+    next(one for one in recipe["filter"]["filters"] if one["key"] == "label-judge")["settings"]["kind"] = "guards"
+    recipe["attack"]["judge"]["kind"] = "guards"
+    plans.change(plan, recipe)
+
+    assert {"Filter", "Attack"}.isdisjoint(known)
+    assert {"Filter", "Attack"} <= set(estimates.of(plan).unknown)
+
+
 def test_rates_of_earlier_jobs_make_the_estimate(project: Project) -> None:
     go(project)
     job = Job.objects.get(kind="filter")

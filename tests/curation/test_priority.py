@@ -8,6 +8,7 @@ import pytest
 from curation import runner
 from curation.models import Example, Finding, Guard, Job, Project, Round
 from curation.operations import edits, guards, jobs, priority
+from pipeline.filters.label_judge import CONTRADICTED
 from tests.curation.fake_programs import FakePrograms
 from tests.factories import make_example, make_member, make_project, make_rules
 
@@ -35,11 +36,11 @@ def make_guard(project: Project, state: str = "active") -> Guard:
     )  # fmt: skip
 
 
-def judged(example: Example, score: float) -> Example:
+def judged(example: Example, score: float | None, reason: str = "") -> Example:
     job = Job.objects.create(
         kind="filter", project=example.project, state="done", dedupe_key=f"filter:{example.pk}:{score}"
     )
-    Finding.objects.create(example=example, job=job, filter="label-judge", keep=True, score=score)
+    Finding.objects.create(example=example, job=job, filter="label-judge", keep=True, score=score, reason=reason)
     return example
 
 
@@ -76,6 +77,25 @@ def test_without_a_guard_the_judge_alone_counts(project: Project) -> None:
 
     assert order(project) == [torn.pk, sure.pk]
     assert reason(torn) == "The judge is torn: 0.50"
+
+
+def test_what_judges_contradict_each_other_about_comes_before_what_one_is_torn_about(project: Project) -> None:
+    torn = judged(make_example(project), 0.45)
+    abstained = judged(make_example(project), None, "the judge abstains")
+    contradicted = judged(make_example(project), None, CONTRADICTED)
+
+    assert order(project) == [contradicted.pk, torn.pk, abstained.pk]
+    assert reason(contradicted) == "The judges contradict each other"
+    assert priority.tells_of_a_machine(reason(contradicted))  # so that blind reviewers are not told
+    assert reason(abstained) == ""
+
+
+def test_where_the_judges_are_of_one_mind_again_nobody_is_told_of_the_contradiction(project: Project) -> None:
+    example = judged(judged(make_example(project), None, CONTRADICTED), 1.0)
+
+    order(project)
+
+    assert reason(example) == ""
 
 
 def test_the_newest_opinion_of_the_judge_counts(project: Project) -> None:

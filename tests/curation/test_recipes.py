@@ -35,6 +35,12 @@ def changed(**parts: Any) -> dict[str, Any]:
         (changed(generate={"source": {"label": "maybe"}}), "safe, unsafe or nothing"),
         (["a", "list"], "names with values, found list"),
         (changed(filter={"filters": ["length"]}), "names with values, found str"),
+        (changed(attack={"judge": {"kind": "oracle"}}), "a judge's kind should be one of probe, guards, both, found"),
+        (changed(attack={"judge": {"folds": 1}}), "a judge's folds should be a whole number from 2 to 10, found 1"),
+        (changed(attack={"judge": {"epochs": "8"}}), "epochs of attack.judge should be a whole number, found '8'"),
+        (changed(attack={"judge": {"colour": 1}}), "attack.judge has no setting 'colour'; it has: backbone, epochs"),
+        (changed(attack={"judge": "guards"}), "attack.judge should be names with values, found str"),
+        (changed(filter={"filters": [{"key": "label-judge", "settings": {"kind": "oracle"}}]}), "a judge's kind"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_a_sentence(body: Any, message: str) -> None:
@@ -156,10 +162,43 @@ def test_a_form_that_nobody_touched_gives_the_recipe_back() -> None:
     assert recipes.differences(recipes.default(), recipes.checked(form.body())) == []
 
 
+def test_the_judge_of_an_attack_is_chosen_in_the_form_and_kept_by_it() -> None:
+    body = recipes.checked(recipes.default())
+    data = posted(RecipeForm(None, body)) | {"judge-kind": "both", "judge-folds": "3"}
+    form = RecipeForm(data, body)
+
+    assert form.is_valid()
+    chosen = recipes.checked(form.body())
+    assert chosen["attack"]["judge"] == {"kind": "both", "backbone": "all-MiniLM-L6-v2", "folds": 3, "epochs": 8}
+    assert recipes.differences(recipes.default(), chosen) == [
+        ("attack.judge.folds", 2, 3), ("attack.judge.kind", "probe", "both"),
+    ]  # fmt: skip
+    again = RecipeForm(posted(RecipeForm(None, chosen)), chosen)
+    assert again.is_valid()
+    assert recipes.checked(again.body()) == chosen
+
+
+@pytest.mark.parametrize("wrong", [{"judge-kind": "oracle"}, {"judge-folds": "1"}, {"judge-epochs": "many"}])
+def test_a_judge_that_cannot_be_is_marked_in_the_form(wrong: dict[str, str]) -> None:
+    body = recipes.checked(recipes.default())
+    form = RecipeForm(posted(RecipeForm(None, body)) | wrong, body)
+
+    assert not form.is_valid()
+    assert list(form.judge.errors) == [next(iter(wrong)).removeprefix("judge-")]
+
+
+def test_a_setting_of_a_few_words_is_a_choice_among_them() -> None:
+    kind = fields_of(filters.stages["label-judge"])["kind"]
+
+    assert isinstance(kind, forms.ChoiceField)
+    assert [value for value, _ in kind.choices] == ["probe", "guards", "both"]
+    assert kind.initial == "probe"
+
+
 def posted(form: RecipeForm) -> dict[str, Any]:
     """What a browser sends for a form as it stands."""
     data: dict[str, Any] = {}
-    for part in (form.options, form.train):
+    for part in (form.options, form.train, form.judge):
         data |= {field.html_name: field.value() for field in part}
     for kind, cards in form.many.items():
         for card in cards:
