@@ -88,10 +88,16 @@ class Context:
     known: Sequence[Example] = ()  # examples that are there already
     embeddings: Mapping[str, Any] = field(default_factory=dict)  # unit vectors by example id
     report: Report = silent
+    waiting: frozenset[str] = frozenset()  # ids of known examples whose label nobody has decided yet
     policy: str = ""  # in short, what counts as harm
     folder: Path | None = None  # the run's own, where a stage keeps what it spent
     spent: dict[str, Any] = field(default_factory=dict)  # by stage, for the metrics
     dropped: set[str] = field(default_factory=set)  # candidates that a filter before this one advised against
+
+    @property
+    def decided(self) -> list[Example]:
+        """The known examples whose label is trusted."""
+        return [example for example in self.known if example.id not in self.waiting]
 
     def chance(self, *parts: object) -> random.Random:
         """Randomness that depends on the seed and these parts alone, so that a resumed run repeats it."""

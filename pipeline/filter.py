@@ -1,7 +1,7 @@
 """The program that sifts candidates: every filter has its say on each, and says why.
 
-Rows have a role: `candidate`, `known` (what is there already) or `evaluation` (what guards are measured with, which
-nothing may repeat, whatever the recipe says).
+Rows have a role: `candidate`, `known` (decided already), `waiting` (there already, its label a proposal that teaches
+nobody) or `evaluation` (what guards are measured with, which nothing may repeat, whatever the recipe says).
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ def filter_examples(run: RunFolder, report: Report) -> None:
     stages = _stages(settings)
     rows = run.rows()
     candidates = [Example.from_row(row) for row in rows if row["role"] == "candidate"]
-    known = [Example.from_row(row) for row in rows if row["role"] == "known"]
+    known = [Example.from_row(row) for row in rows if row["role"] in ("known", "waiting")]
+    waiting = frozenset(str(row["id"]) for row in rows if row["role"] == "waiting")
     evaluation = [Example.from_row(row) for row in rows if row["role"] == "evaluation"]
     if not candidates:
         raise ProgramError("There is no candidate to filter.", "Generate some first.")
     embeddings = _embed(candidates, [*known, *evaluation], report)
     context = Context(
         int(settings.get("seed", 0)), tuple(settings.get("languages") or ("en",)), known, embeddings, report,
-        policy=str(settings.get("policy") or ""), folder=run.path,
+        waiting=waiting, policy=str(settings.get("policy") or ""), folder=run.path,
     )  # fmt: skip
     findings = _heard(context, contaminated(candidates, evaluation, embeddings))
     for number, (key, stage) in enumerate(stages):

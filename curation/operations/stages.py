@@ -167,12 +167,19 @@ def _candidates_and_known(round: Round) -> list[dict[str, Any]]:
     return candidates + [
         {
             **example.to_row(),
-            "role": "evaluation" if example.split == Split.EVALUATION else "known",
+            "role": _role(example),
             "stage": example.stage,
             "parent_text": None,
         }
         for example in there
     ]
+
+
+def _role(example: Example) -> str:
+    """What an example that is there is to the filters: what waits has a proposed label, which teaches nobody."""
+    if example.split == Split.EVALUATION:
+        return "evaluation"
+    return "known" if example.state == Example.State.ACCEPTED else "waiting"
 
 
 def _store_findings(job: Job, folder: RunFolder) -> None:

@@ -29,7 +29,8 @@ class FluencyFilter:
         candidates = list(examples)
         likely = Fluency(generator_folder(self.model or DEFAULT_GENERATOR))
         # Spread over all of it: what comes first may be of one source.
-        known = [example.text for example in context.known[:: 1 + len(context.known) // MOST_KNOWN]]
+        decided = context.decided
+        known = [example.text for example in decided[:: 1 + len(decided) // MOST_KNOWN]]
         floor = floor_of(likely(known), self.margin)
         for example, value in zip(candidates, likely([example.text for example in candidates]), strict=True):
             keep = value >= floor

@@ -34,7 +34,7 @@ class LabelJudge(Judging):
         for example in every:
             if example.origin == "template":
                 yield Finding(example.id, "label-judge", keep=True, reason="the label is the template's own")
-        known = [example for example in context.known if example.id in context.embeddings]
+        known = [example for example in context.decided if example.id in context.embeddings]
         if not candidates or not known:
             yield from (_finding(example, None) for example in candidates)
             return

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -123,6 +124,33 @@ def test_the_judge_abstains_where_nothing_is_decided() -> None:
 
     assert found.keep
     assert found.score is None
+
+
+def test_the_judge_learns_from_what_is_decided_and_not_from_what_waits() -> None:
+    """What waits bears the label that a machine proposed: it would confirm the machine's next proposals."""
+    decided = [example(n, f"decided {n}") for n in range(100, 200)]
+    decided = [replace(one, label="unsafe" if n % 2 else "safe", family=one.id) for n, one in enumerate(decided)]
+    waiting = [
+        replace(one, id=f"{n}:{one.id}", text=f"{n} {one.text}", label="safe", family=f"{n}:{one.id}")
+        for n in range(4)
+        for one in decided[1::2]
+    ]
+    chance = np.random.default_rng(0)
+    unsafe = np.array([1.0, 0, 0, 0])
+    vectors = {
+        one.id: chance.normal(0, 0.1, 4) + (-unsafe if at < len(decided) and at % 2 == 0 else unsafe)
+        for at, one in enumerate([*decided, *waiting])
+    } | {"1": unsafe}  # fmt: skip
+
+    def said(waits: Sequence[Example]) -> Finding:
+        context = Context(
+            known=[*decided, *waiting], embeddings=vectors, waiting=frozenset(one.id for one in waits)
+        )  # fmt: skip
+        (finding,) = filters.make("label-judge")([example(1, "a candidate")], context)
+        return finding
+
+    assert said(waiting).reason == "proposed as safe, the judge says unsafe"
+    assert said([]).reason == "the judge abstains"  # were they trusted, it would be torn
 
 
 @pytest.mark.parametrize(
