@@ -17,7 +17,7 @@ BOUNDS = {
     "category_loss": (0, 100), "energy": (0, 100), "rdrop": (0, 100), "consistency": (0, 100), "twins": (0, 100),
     "mining": (0, 10), "distill": (0, 1), "label_smoothing": (0, 0.5), "class_balance": (0, 1),
     "source_balance": (0, 1), "checkpoint_steps": (1, 10**9), "window_overlap": (0, 0.9), "devices": (1, 4096),
-    "target_fpr": (0, 0.5), "most_rows": (0, 10**9),
+    "target_fpr": (0, 0.5), "most_rows": (0, 10**9), "folds": (0, 20),
 }  # fmt: skip
 CHOICES = ("random", "trajectories", "uncertainty", "forgetting", "disagreement")  # see selection.py
 
@@ -36,6 +36,8 @@ class TrainSettings:
     # From what
     most_rows: int = 0  # 0 learns from every row; else from so many, which a small proxy chooses first
     choose_by: str = "random"  # or trajectories, uncertainty, forgetting, disagreement: all worse on 600 rows of 6,000
+
+    folds: int = 0  # 0 trains one guard; 5 train five, each without one part of the families, and average their weights
 
     # How long, how fast
     epochs: int = 8  # a few hundred seeds need several passes; validation picks the best one
@@ -89,6 +91,8 @@ class TrainSettings:
                 raise ValueError(f"source_weights[{name!r}] should be between 0 and 100, found {weight}")
         if self.choose_by not in CHOICES:
             raise ValueError(f"choose_by should be one of {', '.join(CHOICES)}, found {self.choose_by!r}")
+        if self.folds == 1:
+            raise ValueError("folds should be 0, or 2 and more: each guard learns without one of them")
         if self.frozen and (self.lora_rank or self.consistency):
             raise ValueError("frozen trains the heads alone: lora_rank and consistency have nothing to change")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from classifier.normalize import words
+from classifier.targets import family_of
 
 LIKENESS = 0.7  # Jaccard over word pairs, by MinHash
 PERMUTATIONS = 64
@@ -42,22 +43,47 @@ def _root(parent: list[int], one: int) -> int:
 
 def hold_out(rows: Sequence[Mapping[str, Any]], share: float, seed: int = 0) -> list[bool]:
     """Whether each row is held out: `share` of every source and label, families never parted [n]."""
-    family = families([row["text"] for row in rows])
-    members: dict[int, list[int]] = defaultdict(list)
-    for number, one in enumerate(family):
-        members[one].append(number)
-    strata: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
-    for group in members.values():
-        first = rows[group[0]]
-        strata[(str(first.get("source")), first["label"])].append(group)
     held = [False] * len(rows)
-    for key in sorted(strata):
-        wanted = share * sum(map(len, strata[key]))
-        random.Random(f"{seed}:{key}").shuffle(strata[key])
-        for group in sorted(strata[key], key=len):  # a huge family would be the whole split
+    for groups in _strata(rows, seed):
+        wanted = share * sum(map(len, groups))
+        for group in sorted(groups, key=len):  # a huge family would be the whole split
             if wanted <= 0:
                 break
             wanted -= len(group)
             for number in group:
                 held[number] = True
     return held
+
+
+def dealt(rows: Sequence[Mapping[str, Any]], folds: int, seed: int = 0) -> list[int]:
+    """The fold of each row, 0 to `folds` - 1: as many of every source and label in each, families never parted [n]."""
+    fold = [0] * len(rows)
+    sizes = [0] * folds
+    for groups in _strata(rows, seed):
+        for group in sorted(groups, key=len, reverse=True):  # the small ones level what the huge ones left uneven
+            smallest = sizes.index(min(sizes))
+            sizes[smallest] += len(group)
+            for number in group:
+                fold[number] = smallest
+    return fold
+
+
+def _strata(rows: Sequence[Mapping[str, Any]], seed: int) -> list[list[list[int]]]:
+    """The families of each source and label, shuffled: texts that are alike, or that share their row's family."""
+    alike = families([row["text"] for row in rows])
+    parent = list(range(len(rows)))
+    first: dict[int | str, int] = {}
+    for number, row in enumerate(rows):
+        for known in (alike[number], family_of(row)):
+            if known != "":
+                parent[_root(parent, number)] = _root(parent, first.setdefault(known, number))
+    members: dict[int, list[int]] = defaultdict(list)
+    for number in range(len(rows)):
+        members[_root(parent, number)].append(number)
+    strata: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
+    for group in members.values():
+        one = rows[group[0]]
+        strata[(str(one.get("source")), one["label"])].append(group)
+    for key in sorted(strata):
+        random.Random(f"{seed}:{key}").shuffle(strata[key])
+    return [strata[key] for key in sorted(strata)]

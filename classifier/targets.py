@@ -37,7 +37,7 @@ class Rows:
 
 
 def make_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str], tokenizer: Any, settings: TrainSettings) -> Rows:
-    """Encode rows `{"text", "label", "categories"?, "weight"?, "agreement"?, "source"?, "pair"?}`."""
+    """Encode rows `{"text", "label", "categories"?, "weight"?, "agreement"?, "source"?, "pair"? or "family"?}`."""
     label = np.array([float(row["label"] == "unsafe") for row in rows], np.float32)
     texts = [row["text"] for row in rows]
     return Rows(
@@ -96,13 +96,18 @@ def _rarity(groups: Sequence[Any], power: float) -> Floats:
     return np.array([count[group] ** -power for group in groups], np.float32)
 
 
+def family_of(row: Mapping[str, Any]) -> str:
+    """What a row's harmless twin, and whatever was made of both, has in common with it; empty where nobody says."""
+    return row.get("pair") or row.get("family") or ""
+
+
 def twins(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
-    """For each unsafe row the index of the first safe row of its `pair`; -1 where there is none."""
+    """For each unsafe row the index of the first safe row of its family; -1 where there is none."""
     safe: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
-        if row.get("pair") and row["label"] == "safe":
-            safe[row["pair"]].append(number)
+        if family_of(row) and row["label"] == "safe":
+            safe[family_of(row)].append(number)
     return np.array(
-        [safe[row["pair"]][0] if row["label"] == "unsafe" and safe.get(row.get("pair") or "") else -1 for row in rows],
+        [safe[family_of(row)][0] if row["label"] == "unsafe" and safe.get(family_of(row)) else -1 for row in rows],
         np.int64,
     )

@@ -4,6 +4,8 @@
     → after each epoch, average precision on the validation split; the best epoch's weights are kept
     → calibration and thresholds on the validation split → `model/` with its manifest, written last
 
+With `folds` there are several such runs and their mean is the guard: see `folds.py`.
+
 A checkpoint is a folder that counts only once its manifest is there and fits. The order of samples and the dropout
 masks follow from (seed, step), so a run that was killed and started again sees the same samples as one that was not.
 With a budget of processor time the schedule follows the time that is spent, so there the clock decides the last step;
@@ -16,7 +18,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ from classifier.teach import taught
 if TYPE_CHECKING:
     import torch
 
+Logits = tuple[Any, Any, Any]  # verdict [n], categories [n, k], 0/1 labels [n]
+Decision = tuple[dict[str, Any], dict[str, Any]]  # the part of a guard's card that decides, and its figures
 CONSISTENCY_SHARE = 4  # every fourth row of a batch is shown in disguise too: a quarter more work, not twice as much
 
 
@@ -57,12 +61,19 @@ def train(run: RunFolder, report: Report, devices: Devices | None = None) -> Non
 
     It computes on all processes of `accelerate launch` where no `devices` are given.
     """
+    from classifier.folds import train_in_folds  # which trains by what stands below
+
     request = run.request()
     settings = TrainSettings.from_dict(request.get("settings", {}))
+    categories = list(request.get("categories", []))
+    devices = devices or Devices()
     if is_whole(run / "model") and (run / "metrics.json").exists():
         report(1, 1, "Trained already")
-        return
-    Training(run, settings, list(request.get("categories", [])), report, devices).run()
+    elif settings.folds:
+        train_in_folds(run, settings, categories, report, devices)
+    else:
+        Training(run, settings, categories, report, devices).run()
+    devices.leave()
 
 
 class Training:
@@ -97,7 +108,7 @@ class Training:
         self.mean = optimize.RunningMean(self.guard, settings.average)
         self.hard = torch.zeros(2, len(self.train_rows.ids))  # how wrong each row was: last epoch, this epoch
         self.best_weights: dict[str, torch.Tensor] | None = None
-        self.best_logits: tuple[Any, Any, Any] | None = None  # of the validation split; not kept in checkpoints
+        self.best_logits: Logits | None = None  # of the validation split; not kept in checkpoints
         self.vectors = self._vectors(self.train_rows.ids) if settings.frozen else None
 
     def report(self, message: str, shown: dict[str, Any] | None = None) -> None:
@@ -335,7 +346,7 @@ class Training:
         shown = {} if precision is None else {"validation_ap": precision}
         self.report(f"Epoch {epoch + 1} of {self.settings.epochs}", shown)
 
-    def _validation_logits(self) -> tuple[Any, Any, Any]:
+    def _validation_logits(self) -> Logits:
         """Verdict [n], categories [n, k] and 0/1 labels [n] of the validation split."""
         import torch
 
@@ -379,37 +390,55 @@ class Training:
             self.report("Calibrating")
             self.guard.load_state_dict(self.best_weights)
             optimize.merge_adapters(self.guard)
-            self._save(*self._decision())
+            self._save(self._decision())
             shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
             self._report(self.steps, self.steps, "Trained")
-        self.devices.leave()
 
-    def _save(self, decision: dict[str, Any], figures: dict[str, Any]) -> None:
-        card = {
-            "settings": self.settings.to_dict(), "max_length": self.settings.max_length, "base": self.settings.backbone,
-            "base_digest": self.base_digest, "window_overlap": self.settings.window_overlap, **decision,
-        }  # fmt: skip
-        shutil.rmtree(self.folder / "model", ignore_errors=True)
-        model.save(self.guard, self.tokenizer, self.folder / "model", card)
-        digest = write_manifest(self.folder / "model")
-        write_json(self.folder / "metrics.json", {
-            "rows": len(self.rows), "train_rows": len(self.train_rows.ids),
-            "train_unsafe": float(self.train_rows.label.mean()), "steps": self.state.step, "digest": digest,
-            "best_epoch": self.state.best_epoch + 1, "history": self.state.history, "validation": figures,
-            "base_digest": self.base_digest, "processor_seconds": round(self.state.spent, 1), "caution": self.caution,
-        })  # fmt: skip
-
-    def _decision(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Calibration and thresholds from the validation split, and its figures with them."""
+    def _decision(self) -> Decision:
         if not self.validation:
             return {"temperature": 1.0, "thresholds": {}}, {}
-        verdict, category, labels = self.best_logits or self._validation_logits()
-        targets = category_targets(self.validation, self.guard.categories).astype(float)
-        card = calibrate.fit(verdict, labels, category, targets, self.caution)
-        unsafe, categories = calibrate.calibrated(card, verdict, category)
-        card |= choose(unsafe, labels, categories, targets, self.guard.categories, self.settings.target_fpr)
-        cut = 0.5 if card["thresholds"]["default"] is None else card["thresholds"]["default"]
-        return card, metrics(unsafe, labels, cut)
+        logits = self.best_logits or self._validation_logits()
+        return decided(self.validation, logits, self.guard.categories, self.settings, self.caution)
+
+    def _save(self, decision: Decision) -> None:
+        base = {"base": self.settings.backbone, "base_digest": self.base_digest}
+        save(self.folder, self.guard, self.tokenizer, self.settings, decision, base, {
+            "rows": len(self.rows), "train_rows": len(self.train_rows.ids),
+            "train_unsafe": float(self.train_rows.label.mean()), "steps": self.state.step,
+            "best_epoch": self.state.best_epoch + 1, "history": self.state.history,
+            "processor_seconds": round(self.state.spent, 1), "caution": self.caution,
+        })  # fmt: skip
+
+
+def decided(
+    rows: Sequence[Mapping[str, Any]], logits: Logits, categories: Sequence[str], settings: TrainSettings,
+    caution: float,
+) -> Decision:  # fmt: skip
+    """Calibration and thresholds from rows that were not learnt from, for a guard's card, and its figures on them."""
+    verdict, category, labels = logits
+    targets = category_targets(rows, categories).astype(float)
+    card = calibrate.fit(verdict, labels, category, targets, caution)
+    unsafe, likely = calibrate.calibrated(card, verdict, category)
+    card |= choose(unsafe, labels, likely, targets, categories, settings.target_fpr)
+    cut = 0.5 if card["thresholds"]["default"] is None else card["thresholds"]["default"]
+    return card, metrics(unsafe, labels, cut)
+
+
+def save(
+    run: RunFolder, guard: Any, tokenizer: Any, settings: TrainSettings, decision: Decision, base: Mapping[str, str],
+    figures: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Leave `model/` and, once it is whole, `metrics.json`."""
+    card, validation = decision
+    shutil.rmtree(run / "model", ignore_errors=True)
+    model.save(guard, tokenizer, run / "model", {
+        "settings": settings.to_dict(), "max_length": settings.max_length, **base,
+        "window_overlap": settings.window_overlap, **card,
+    })  # fmt: skip
+    digest = write_manifest(run / "model")
+    write_json(run / "metrics.json", {
+        **figures, "digest": digest, "validation": validation, "base_digest": base["base_digest"],
+    })  # fmt: skip
 
 
 __all__ = ["State", "Training", "category_targets", "train"]

@@ -196,10 +196,15 @@ def _training(plan: Plan, kept: int) -> Line:
     rates = []
     for guard in plan.project.guards.select_related("job").order_by("-pk")[:RECENT]:
         used = {**recipes.defaults(TrainSettings), **guard.settings.get("settings", {})}
-        passes = guard.dataset_rows * used["epochs"]
+        passes = guard.dataset_rows * _passes(used)
         if used["backbone"] == settings["backbone"] and passes:
             rates.append(_spent(guard.job) / passes)
-    return _line("Train", rows * settings["epochs"], "rows read", rates, "training of this backbone")
+    return _line("Train", rows * _passes(settings), "rows read", rates, "training of this backbone")
+
+
+def _passes(train: dict[str, Any]) -> int:
+    """How often a training reads each row: with folds every guard but one learns from it."""
+    return int(train["epochs"]) * max(1, int(train["folds"]) - 1)
 
 
 def _evaluating(plan: Plan) -> Line:

@@ -178,15 +178,29 @@ def test_mean_weights_and_hard_rows_survive_a_break(encoder: Path, tmp_path: Pat
     assert digest_file(whole / "model/model.safetensors") == digest_file(broken / "model/model.safetensors")
 
 
-def test_two_processes_see_the_samples_of_one(encoder: Path, tmp_path: Path) -> None:
-    runs = [training_run(tmp_path / name, encoder, epochs=1) for name in ("one", "two")]
-    trained(runs[0])
-    command = [sys.executable, "-m", *IN_TWO_PROCESSES, "classifier", "train", runs[1].path]
+def in_two_processes(run: RunFolder) -> None:
+    """Train as `accelerate launch` does."""
+    command = [sys.executable, "-m", *IN_TWO_PROCESSES, "classifier", "train", run.path]
     done = subprocess.run(
         list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_two_processes_train_the_guards_of_folds_together(encoder: Path, tmp_path: Path) -> None:
+    runs = [training_run(tmp_path / name, encoder, epochs=1, folds=2) for name in ("one", "two")]
+    trained(runs[0])
+    in_two_processes(runs[1])
+    assert [figures(run)["steps"] for run in runs] == [18, 18]
+    assert figures(runs[1])["validation"]["n"] == 136
+    verify(runs[1] / "model")
+
+
+def test_two_processes_see_the_samples_of_one(encoder: Path, tmp_path: Path) -> None:
+    runs = [training_run(tmp_path / name, encoder, epochs=1) for name in ("one", "two")]
+    trained(runs[0])
+    in_two_processes(runs[1])
     assert [step["rows"] for step in steps(runs[1])] == [step["rows"] for step in steps(runs[0])]
     assert steps(runs[1])[0]["loss"] < 0.8 * steps(runs[0])[0]["loss"], "the first one has its share of a step's rows"
     assert len(figures(runs[1])["history"]) == 1
@@ -233,6 +247,11 @@ def test_twins_are_found_by_their_pair() -> None:
         {"label": "safe"}, {"label": "unsafe"},
     ]  # fmt: skip
     assert targets.twins(rows).tolist() == [1, -1, -1, -1, -1]
+
+
+def test_twins_of_a_project_are_found_by_their_family() -> None:
+    rows = [{"label": label, "family": family} for label, family in (("unsafe", "a"), ("safe", "a"), ("unsafe", ""))]
+    assert targets.twins(rows).tolist() == [1, -1, -1]
 
 
 def test_losses_are_those_computed_by_hand() -> None:

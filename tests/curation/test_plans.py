@@ -136,6 +136,19 @@ def test_rates_of_earlier_jobs_make_the_estimate(project: Project) -> None:
     assert estimate.machine_seconds > 0
 
 
+def test_a_training_in_folds_is_estimated_by_how_often_it_reads_a_row(project: Project) -> None:
+    go(project)
+    plan = plans.make(project, make_member(project, "lead"))
+
+    def training() -> tuple[int, float | None]:
+        line = next(line for line in estimates.of(plan).lines if line.step == "Train")
+        return line.work, line.seconds
+
+    (work, seconds), _ = training(), plans.change(plan, {**plan.recipe, "train": {"folds": 5}})
+
+    assert training() == (4 * work, pytest.approx(4 * (seconds or 0)))
+
+
 @pytest.mark.parametrize(
     ("prices", "said"),
     [({"price_out": 1_000.0}, "for the endpoint’s tokens, at most"), ({}, "their price is not set")],
