@@ -8,12 +8,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from classifier.runfolder import RunFolder
 from curation.models import Job, Plan, Project, Round, Sample
 from curation.operations import Refused, estimates, jobs, overview, plans, recipes, rounds, summary
 from tests.curation.fake_programs import FakePrograms
 from tests.curation.lead_scene import go, make_programs, make_two_rounds, work_all
 from tests.curation.test_recipes import posted
-from tests.factories import make_member, make_project, make_seeds
+from tests.factories import make_example, make_member, make_project, make_seeds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -134,6 +135,18 @@ def test_rates_of_earlier_jobs_make_the_estimate(project: Project) -> None:
 
     assert "Train" not in estimate.unknown
     assert estimate.machine_seconds > 0
+
+
+def test_filters_are_told_whose_label_is_decided(project: Project, settings: Any) -> None:
+    waiting = make_example(project, text="a text that waits", state="queued")
+    go(project)
+
+    rows = RunFolder(settings.ARTIFACTS_DIR / "runs" / str(Job.objects.get(kind="filter").pk)).rows("input.parquet")
+    held_out = set(map(str, project.examples.filter(split="evaluation").values_list("pk", flat=True)))
+    seeds = set(map(str, project.examples.filter(origin="seed").values_list("pk", flat=True)))
+    of = {role: {row["id"] for row in rows if row["role"] == role} for role in ("known", "waiting", "evaluation")}
+    assert of == {"known": seeds - held_out, "waiting": {str(waiting.pk)}, "evaluation": held_out}
+    assert all(of.values())
 
 
 def test_a_training_in_folds_is_estimated_by_how_often_it_reads_a_row(project: Project) -> None:

@@ -389,19 +389,6 @@ def test_training_rows_say_what_their_family_came_from(project: Project) -> None
     assert others == {("seed", "seed"), ("traffic", "traffic")}
 
 
-def test_filters_are_told_whose_label_is_decided(project: Project, programs: FakePrograms, settings: Any) -> None:
-    waiting = make_example(project, text="a text that waits", state="queued")
-    job = work_all(started(project, review="people")).jobs.get(kind="filter")
-
-    rows = RunFolder(settings.ARTIFACTS_DIR / "runs" / str(job.pk)).rows("input.parquet")
-    held_out = set(map(str, project.examples.filter(split="evaluation").values_list("pk", flat=True)))
-    of = {role: {row["id"] for row in rows if row["role"] == role} for role in ("known", "waiting", "evaluation")}
-    assert of["waiting"] == {str(waiting.pk)}
-    assert of["evaluation"] == held_out
-    assert of["known"] == set(map(str, project.examples.filter(origin="seed").values_list("pk", flat=True))) - held_out
-    assert all(of.values())
-
-
 def test_many_training_rows_cost_as_many_queries_as_few(project: Project) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as caught:
