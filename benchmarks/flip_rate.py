@@ -99,6 +99,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=0, help="drawn from the training file; 0 takes all of it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400, help="of every training, 16 rows each")
+    parser.add_argument("--folds", type=int, default=0, help="guards whose mean a round's guard is; 0 trains one")
     parser.add_argument("--limit", type=int, default=200, help="rows of each set whose flips are counted")
     parser.add_argument("--work", type=Path, default=ROOT / "var/flip-rate")
     parser.add_argument("--quick", action="store_true", help="that it runs, not what it gives")
@@ -115,7 +116,10 @@ def split(options: argparse.Namespace) -> list[Row]:
     if options.seeds:
         rows = spread(rows, options.seeds, random.Random("seeds:0"))
     held = hold_out(rows, 0.2)
-    return [{**row, "split": "validation" if out else "train"} for row, out in zip(rows, held, strict=True)]
+    return [
+        {**row, "family": str(at), "split": "validation" if out else "train"}
+        for at, (row, out) in enumerate(zip(rows, held, strict=True))
+    ]
 
 
 def chosen(rows: list[Row], limit: int) -> list[Row]:
@@ -126,13 +130,13 @@ def chosen(rows: list[Row], limit: int) -> list[Row]:
 
 def trained(options: argparse.Namespace, number: int, seeds: list[Row], made: list[Row]) -> Path:
     """The guard of a round."""
-    run = RunFolder(options.work / f"{options.seeds}-{options.steps}-{number}-{len(made)}")
+    run = RunFolder(options.work / f"{options.seeds}-{options.steps}-{options.folds}-{number}-{len(made)}")
     if not (run / "metrics.json").exists():
-        rows = [{key: row[key] for key in ("text", "label", "split")} for row in [*seeds, *made]]
+        rows = [{key: row[key] for key in ("text", "label", "split", "family")} for row in [*seeds, *made]]
         learnt = sum(row["split"] == "train" for row in rows)
         settings = TrainSettings(
             epochs=max(1, round(options.steps * BATCH / learnt)), batch_size=BATCH, max_length=96, bf16=True,
-            checkpoint_steps=10**6, consistency=1.0 if number else 0.0, target_fpr=0.05,
+            checkpoint_steps=10**6, folds=options.folds, consistency=1.0 if number else 0.0, target_fpr=0.05,
         )  # fmt: skip
         run.write_request({"settings": settings.to_dict(), "categories": []})
         run.write_rows(rows, "input.parquet")
@@ -141,7 +145,10 @@ def trained(options: argparse.Namespace, number: int, seeds: list[Row], made: li
 
 
 def found(scorer: Any, seeds: list[Row], number: int) -> list[Row]:
-    """Variants of the seeds that the guard gets wrong, the worst one of each seed and stage."""
+    """For each stage the variants that the guard is most wrong about, one of a seed, as many of either label.
+
+    What is wrong of one label alone would teach the next guard that all which looks like it is of that label.
+    """
     made: list[Row] = []
     for key, settings in STAGES:
         stage = augmenters.make(key, settings)
@@ -153,12 +160,16 @@ def found(scorer: Any, seeds: list[Row], number: int) -> list[Row]:
                     draft = stage.draft(seed, "", random.Random(f"{number}:{key}:{at}:{copy}"))
                     variants += [(at, draft)] if draft else []
         unsafe = scorer.unsafe([draft.text for _, draft in variants])
-        worst_of: dict[int, tuple[float, Any]] = {}
+        worst_of: dict[int, tuple[float, Row]] = {}
         for (at, draft), p in zip(variants, unsafe, strict=True):
             wrong = scorer.threshold - p if draft.label == "unsafe" else p - scorer.threshold
-            if wrong > 0 and wrong > worst_of.get(at, (0.0, None))[0]:
-                worst_of[at] = (wrong, draft)
-        made += [{"text": draft.text, "label": draft.label, "split": "train"} for _, draft in worst_of.values()]
+            if wrong > worst_of.get(at, (-1.0, {}))[0]:
+                row = {"text": draft.text, "label": draft.label, "family": seeds[at]["family"], "split": "train"}
+                worst_of[at] = (wrong, row)
+        order = sorted(worst_of.values(), key=lambda one: -one[0])
+        sides = [[one for one in order if one[1]["label"] == label] for label in ("unsafe", "safe")]
+        count = max(sum(wrong > 0 for wrong, _ in side) for side in sides)
+        made += [row for side in sides for _, row in side[:count]]
     return made
 
 

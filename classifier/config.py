@@ -61,7 +61,7 @@ class TrainSettings:
     energy: float = 0.0  # pushes the energy of safe texts down, past the point where the verdict is right
     rdrop: float = 0.0  # two dropout masks should say the same (Liang et al. 2021); doubles the cost of a step
     consistency: float = 0.0  # a disguised text should be scored like the plain one
-    twins: float = 0.0  # an unsafe text should score above its harmless twin (rows that share a `pair`)
+    twins: float = 0.0  # an unsafe text should score above its harmless twin, which is of the same family
     mining: float = 0.0  # rows that an epoch got wrong weigh up to 1 + this in the next
     teacher: str = ""  # folder or address of a larger guard whose scores are learnt too
     distill: float = 0.5  # share of the teacher in the target, where there is one

@@ -21,7 +21,7 @@ from pipeline.registry import Registry
 
 COMMENT = re.compile(r"^ {4}(\w+)\s*:[^#\n]*#\s*(.+)$", re.MULTILINE)
 FIRST = ("epochs", "folds", "learning_rate", "batch_size", "max_length", "budget_minutes", "target_fpr")  # of training
-LABELS = {"kind": "Judged by", "folds": "Guards to train"}  # where the setting's own name says too little to a lead
+LABELS = {"kind": "Judged by"}  # where the setting's own name says too little to a lead
 MANY = {"augmenters": "generate", "paraphrasers": "generate", "filters": "filter"}
 Fields = dict[str, forms.Field]
 
