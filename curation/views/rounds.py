@@ -137,13 +137,13 @@ def _flow(round: Round) -> list[plots.Plot]:
     if not (count["filtered"] or count["queued"] or count["accepted"]):
         return []
     nodes = [
-        ("Written", made, "machine"), ("From the attack", count["carried_in"], "machine"),
+        ("Written", made, "machine"), ("Finds", count["carried_in"], "machine"),
         ("Candidates", count["candidates"], "running"), ("Filtered out", count["filtered"], "human"),
         ("Kept", left, "running"), ("Accepted", count["accepted"], "safe"), ("Rejected", count["rejected"], "unsafe"),
         ("Waiting", count["queued"], "review"), ("Disputed", count["disputed"], "review"),
     ]  # fmt: skip
     links = [
-        ("Written", "Candidates", made), ("From the attack", "Candidates", count["carried_in"]),
+        ("Written", "Candidates", made), ("Finds", "Candidates", count["carried_in"]),
         ("Candidates", "Filtered out", count["filtered"]), ("Candidates", "Kept", left),
         ("Kept", "Accepted", count["accepted"]), ("Kept", "Rejected", count["rejected"]),
         ("Kept", "Waiting", count["queued"]), ("Kept", "Disputed", count["disputed"]),
