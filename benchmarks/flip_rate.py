@@ -4,11 +4,11 @@
 
 Round 0 learns from the seeds; `--seeds N` draws so many from a larger file, as `loop_gain.py` does. Each further round
 attacks the guard with what an adversary without a model can do to the seeds (leetspeak, look-alikes, spacing, typos,
-padding, forms, talks), keeps what it gets wrong, and trains a guard on all of it for the same number of steps, with
-`consistency`. The attacks that are measured are none of these: base64, rot13, hidden signs, pictures in words,
-full-width letters, and padding with other sentences. Flips are counted over the rows that a guard judges rightly as
-they came, at its own threshold, which gives 5 % false positives on validation rows of the seeds: `raw` as they come,
-`undisguised` as the product reads them. The last line is one JSON object.
+padding, forms, talks), keeps what it gets most wrong, as many texts of either label, and trains a guard on all of it
+for the same number of steps, with `consistency`. The attacks that are measured are none of these: base64, rot13, hidden
+signs, pictures in words, full-width letters, and padding with other sentences. Flips are counted over the rows that a
+guard judges rightly as they came, at its own threshold, which gives 5 % false positives on validation rows of the
+seeds: `raw` as they come, `undisguised` as the product reads them. The last line is one JSON object.
 """
 
 from __future__ import annotations

@@ -329,7 +329,7 @@ def test_a_larger_budget_lets_a_finished_run_go_on(fake: FakeEndpoint, tmp_path:
 def test_an_attack_stops_where_its_budget_does_and_says_so(
     fake: FakeEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(program, "_arena", lambda settings, roles: arena(misses("zebra")))
+    monkeypatch.setattr(program, "_arena", lambda *_: arena(misses("zebra")))
     fake.answer = lambda prompt: says(f"zebra {sentence(len(fake.requests))}", used=(100, 10))
     own = {"url": fake.url, "model": "m", "concurrency": 1, "most_tokens": 12 * 110}
     method = {"key": "best-of-n", "settings": {"candidates": 80, "batch": 8}}
