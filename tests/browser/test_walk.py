@@ -101,9 +101,9 @@ def plan(page: Page, encoder: Path, kept: Collection[str] = KEPT, epochs: int = 
     for box in page.locator("input[type=checkbox][name^=use-]").all():
         box.set_checked(box.get_attribute("name") in kept)
     page.get_by_label("No attack").check()
-    page.get_by_label("Epochs").first.fill(str(epochs))
+    page.locator("[name=train-epochs]").fill(str(epochs))
     page.get_by_text("All other settings").click()
-    page.get_by_label("Backbone").fill(str(encoder))
+    page.locator("[name=train-backbone]").fill(str(encoder))
     page.get_by_role("button", name="Next: look at ten texts").click()
 
 
