@@ -32,7 +32,6 @@ from classifier import attacks, suite  # noqa: E402
 from classifier.config import TrainSettings  # noqa: E402
 from classifier.evaluate import read_rows  # noqa: E402
 from classifier.families import hold_out  # noqa: E402
-from classifier.inputs import worst  # noqa: E402
 from classifier.runfolder import RunFolder  # noqa: E402
 from classifier.score import load_scorer  # noqa: E402
 from classifier.train import train  # noqa: E402
@@ -182,7 +181,7 @@ def measured(scorer: Any, rows: list[Row], sets: dict[str, list[Row]]) -> dict[s
     for by in flips.values():
         by["mean"] = round(float(np.mean([by[name] for name in HELD_OUT])), 4)
     harmless = {
-        name: round(float((worst(scorer, [row["text"] for row in found]).unsafe >= scorer.threshold).mean()), 4)
+        name: round(float((np.array(scorer.unsafe([row["text"] for row in found])) >= scorer.threshold).mean()), 4)
         for name, found in sets.items() if all(row["label"] == "safe" for row in found)
     }  # fmt: skip
     right = {reading: round(by["padding"]["n"] / len(rows), 4) for reading, by in rates.items()}

@@ -54,14 +54,14 @@ class Scorer:
         return Rules.from_card(self.card).block
 
     def scores(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[Any, Any]:
-        """Calibrated probabilities: unsafe [n], categories [n, k]."""
+        """Calibrated probabilities of texts as they came: unsafe [n], categories [n, k]."""
         overlap = self.card.get("window_overlap", 0.25)
         verdict, category = forward(self._guard, self._tokenizer, texts, self.card["max_length"], progress, overlap)
         return calibrated(self.card, verdict, category)
 
     def unsafe(self, texts: Sequence[str]) -> list[float]:
-        """Calibrated probability of unsafe for each text."""
-        probabilities: list[float] = self.scores(texts)[0].tolist()
+        """Probability of unsafe as the endpoint answers it: the worse of a text as it came and undisguised."""
+        probabilities: list[float] = inputs.worst(self, texts).unsafe.tolist()
         return probabilities
 
 
@@ -71,14 +71,14 @@ def load_scorer(folder: Path | str, backend: str = "auto", threads: int = 0) -> 
 
 
 def score(run: RunFolder, report: Report) -> None:
-    """The program: score `input.parquet` with the guard that the request names."""
+    """The program: score `input.parquet` as the guard that the request names would answer."""
     scorer = load_scorer(wanted(run, "model"))
     rows = run.rows()
-    unsafe, categories = scorer.scores(texts_of(rows), lambda done, total: report(done, total, "Scoring"))
+    scored = inputs.worst(scorer, texts_of(rows), lambda done, total: report(done, total, "Scoring"))
     run.write_rows(
         [
             {"id": row["id"], "unsafe": float(p), "categories": dict(zip(scorer.names, map(float, c), strict=True))}
-            for row, p, c in zip(rows, unsafe, categories, strict=True)
+            for row, p, c in zip(rows, scored.unsafe, scored.categories, strict=True)
         ]
     )
     report(len(rows), len(rows), "Scored")

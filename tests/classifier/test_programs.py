@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 import signal
@@ -11,6 +12,7 @@ import pytest
 
 from classifier.__main__ import PROGRAMS, main
 from classifier.runfolder import ProgramError, ProgressWriter, Report, RunFolder, run_program, write_json
+from classifier.score import load_scorer
 from tests.classifier.planted import planted_rows, started, training_run, write_input
 
 
@@ -92,6 +94,21 @@ def test_scoring_gives_every_text_a_probability_and_its_categories(
     assert all(row["unsafe"] > 0.5 for row in out[1:10:2])
     assert set(out[0]["categories"]) == {"illegal-drugs", "weapons"}
     assert last_line(capsys)["message"] == "Scored"
+
+
+def test_what_is_disguised_scores_as_the_endpoint_would_answer(trained_run: RunFolder, tmp_path: Path) -> None:
+    scorer = load_scorer(trained_run / "model")
+    plain = [row["text"] for row in planted_rows(20, seed=5) if row["label"] == "unsafe"]
+    hidden = [base64.b64encode(text.encode()).decode() for text in plain]
+    assert max(scorer.scores(hidden)[0]) < min(scorer.scores(plain)[0]), "as it came it says nothing"
+
+    run = RunFolder(tmp_path)
+    run.write_request({"settings": {"model": str(trained_run / "model")}})
+    write_input(run, [{"id": str(at), "text": text} for at, text in enumerate(hidden)])
+    assert main(["score", str(tmp_path)]) == 0
+    said = [row["unsafe"] for row in run.rows("output.parquet")]
+    assert said == pytest.approx(scorer.unsafe(hidden))
+    assert said == pytest.approx(scorer.unsafe(plain))
 
 
 def test_embedding_gives_unit_vectors_in_order_whatever_the_batch(encoder: Path, tmp_path: Path) -> None:
