@@ -78,7 +78,8 @@ def examples(
     wanted = {
         "state": state, "label": label, "category": category, "origin": origin, "split": split, "language": language,
     }  # fmt: skip
-    return _answer(request, lambda start, count: explore.after(project, wanted, start, count), after, limit)
+    hidden = explore.hidden_from(reader := person(request), project, project.role_of(reader))
+    return _answer(request, lambda start, count: explore.after(project, wanted, start, count, hidden), after, limit)
 
 
 @router.get("/{slug}/verdicts", response={200: VerdictPage, 422: Wrong}, summary="Verdicts, for leads")

@@ -10,6 +10,7 @@ from django.http import FileResponse, Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from curation.forms import COLUMNS, USUAL, FilterForm, ImportForm
@@ -30,12 +31,12 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
     """Examples that fit the filters, newest first, a page at a time by key: no page is slower than the first."""
     form = FilterForm(request.GET, categories=project.category_names())
     wanted = form.cleaned_data if form.is_valid() else {}
-    before = request.GET.get("before", "")
+    before, hidden = request.GET.get("before", ""), _hidden(request, project)
     try:
         if wanted.get("by") and wanted.get("q"):
-            rows, next_key = explore.by_meaning(project, wanted["q"], wanted), None
+            rows, next_key = explore.by_meaning(project, wanted["q"], wanted, hidden), None
         else:
-            rows, next_key = explore.page(project, wanted, int(before) if ID.fullmatch(before) else None)
+            rows, next_key = explore.page(project, wanted, int(before) if ID.fullmatch(before) else None, hidden)
     except Refused as no:
         access.tell(request, no)
         rows, next_key = [], None
@@ -50,6 +51,16 @@ def index(request: access.UserRequest, project: Project) -> HttpResponse:
         "query": urlencode(chosen, doseq=True), "columns": [(name, COLUMNS[name]) for name in shown],
     }  # fmt: skip
     return render(request, "example/index.html", context, status=422 if form.errors else 200)
+
+
+def _hidden(request: access.UserRequest, project: Project) -> list[int]:
+    return explore.hidden_from(request.user, project, project.role_of(request.user))
+
+
+def _asked(request: access.UserRequest, project: Project) -> HttpResponse:
+    no = Refused(_("You are being asked about this text."), _("Its page opens once you have answered."))
+    access.tell(request, no)
+    return redirect("review", project.slug)
 
 
 def _batch(chosen: dict[str, Any]) -> str:
@@ -87,9 +98,11 @@ def forget_view(request: access.UserRequest, project: Project, pk: int) -> HttpR
 @access.member
 def like(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
     """The examples most like this one."""
-    example = get_object_or_404(project.examples, pk=pk)
+    example, hidden = get_object_or_404(project.examples, pk=pk), _hidden(request, project)
+    if example.pk in hidden:
+        return _asked(request, project)
     context = {
-        "project": project, "example": example, "rows": explore.like(project, example),
+        "project": project, "example": example, "rows": explore.like(project, example, hidden),
         "names": project.category_names(),
     }  # fmt: skip
     return render(request, "example/like.html", context)
@@ -100,9 +113,12 @@ def like(request: access.UserRequest, project: Project, pk: int) -> HttpResponse
 def detail(request: access.UserRequest, project: Project, pk: int) -> HttpResponse:
     """One example: its text, where it comes from, and everything that was said about it."""
     example = get_object_or_404(project.examples.select_related("parent", "round", "source"), pk=pk)
-    role = project.role_of(request.user)
+    role, hidden = project.role_of(request.user), _hidden(request, project)
+    if example.pk in hidden:
+        return _asked(request, project)
     context = {
-        "project": project, "example": example, "names": project.category_names(), "family": explore.family(example),
+        "project": project, "example": example, "names": project.category_names(),
+        "family": explore.family(example, hidden),
         "story": story.of(example, request.user, role), "scores": story.scores(example, role),
         "is_blind": story.is_blind(example, role), "state": story.STATES[example.state],
         "origin": story.ORIGINS[example.origin], "use": story.USES[example.split],

@@ -4,8 +4,11 @@ import random
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
 
-from curation.models import AuditEntry, Example, GoldQuestion, OptOut, Project, Purpose, Standing
+from curation.models import AuditEntry, Example, GoldQuestion, Lease, OptOut, Project, Purpose, Standing
 from curation.operations import Refused, gold, wellbeing
 from curation.operations.wellbeing import Care
 from tests.factories import make_example, make_gold, make_lease, make_member, make_project, make_rules, make_verdict
@@ -256,3 +259,29 @@ def test_what_most_get_wrong_is_marked_as_doubtful(project: Project) -> None:
     assert (rows[hard.pk]["answers"], rows[hard.pk]["right"], rows[hard.pk]["doubtful"]) == (3, 1, True)
     assert (rows[easy.pk]["right"], rows[easy.pk]["doubtful"]) == (3, False)
     assert Example.objects.filter(gold__isnull=False).count() == 2
+
+
+def test_what_one_is_asked_cannot_be_looked_up_before_the_answer(project: Project, ana: Any, client: Client) -> None:
+    known, waiting = question(project), make_example(project, text="waits for its turn")
+    Example.objects.filter(pk=known.example_id).update(text="a known question")
+    make_lease(known.example, ana, purpose="gold")
+    make_lease(waiting, ana)
+    listing, page = reverse("examples", args=[project.slug]), reverse("example", args=[project.slug, known.example_id])
+
+    client.force_login(ana)
+    shown = client.get(listing).content.decode()
+    assert "a known question" not in shown
+    assert "waits for its turn" not in shown, "what is missing would tell which is the known one"
+    assert "a known question" not in client.get(listing, {"q": "known"}).content.decode()
+    answered = client.get(page, follow=True)
+    assert answered.redirect_chain[0][0] == reverse("review", args=[project.slug])
+    assert "Its page opens once you have answered." in answered.content.decode()
+    assert client.get(reverse("example-like", args=[project.slug, known.example_id])).status_code == 302
+
+    Lease.objects.open().filter(reviewer=ana).update(closed_at=Now(), ended="verdict")
+    assert "a known question" in client.get(listing).content.decode()
+    assert "a known question" in client.get(page).content.decode()
+
+    make_lease(known.example, ana, purpose="gold")
+    client.force_login(make_member(project, "lead", "lea"))
+    assert "a known question" in client.get(page).content.decode()
